@@ -1,0 +1,21 @@
+# nibble_room(NAME USES room... LIBRARIES target...)
+#   One folder under src/, one target. USES are the rooms below it; LIBRARIES are third-party targets that only this
+#   room sees in its headers' implementation. A room without sources (headers only) becomes an interface target.
+function(nibble_room NAME)
+  cmake_parse_arguments(ROOM "" "" "USES;LIBRARIES" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${NAME}/*.cpp)
+  if(sources)
+    add_library(nibble_${NAME} STATIC ${sources})
+    set(scope PUBLIC)
+    target_link_libraries(nibble_${NAME} PRIVATE ${ROOM_LIBRARIES})
+  else()
+    add_library(nibble_${NAME} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  target_include_directories(nibble_${NAME} ${scope}
+                             $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src> $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)
+  foreach(room IN LISTS ROOM_USES)
+    target_link_libraries(nibble_${NAME} ${scope} nibble_${room})
+  endforeach()
+  set_property(GLOBAL APPEND PROPERTY NIBBLE_ROOMS ${NAME})
+endfunction()

@@ -1,0 +1,145 @@
+#include "base/thread_pool.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdio>
+#include <exception>
+#include <fstream>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace nibble::base {
+namespace {
+
+thread_local bool inside_pool = false;
+thread_local int current_worker = 0;
+
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+/// Cores granted by a cgroup (v2) CPU quota, or a large number.
+int cgroup_cores() {
+  std::ifstream file("/sys/fs/cgroup/cpu.max");
+  std::string quota;
+  double period = 0;
+  if (!(file >> quota >> period) || quota == "max" || period <= 0) return 1 << 20;
+  return std::max(1, static_cast<int>(std::stod(quota) / period + 0.5));
+}
+
+}  // namespace
+
+int available_threads() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  int cores = static_cast<int>(std::thread::hardware_concurrency());
+  if (sched_getaffinity(0, sizeof set, &set) == 0) cores = CPU_COUNT(&set);
+  return std::clamp(std::min(cores, cgroup_cores()), 1, 1024);
+}
+
+struct ThreadPool::State {
+  std::vector<std::thread> workers;
+  std::mutex mutex;
+  std::condition_variable wake, finished;
+  std::atomic<uint64_t> generation{0};
+  std::atomic<bool> stop{false};
+  std::atomic<int> busy{0};
+  std::atomic<int64_t> next{0};
+  int64_t count = 0;
+  const std::function<void(int64_t, int)>* body = nullptr;
+  std::exception_ptr failure;
+  std::mutex failure_mutex;
+  std::mutex caller;  // one job at a time
+
+  void drain(int worker) {
+    current_worker = worker;
+    for (;;) {
+      const int64_t index = next.fetch_add(1, std::memory_order_relaxed);
+      if (index >= count) return;
+      try {
+        (*body)(index, worker);
+      } catch (...) {
+        const std::lock_guard lock(failure_mutex);
+        if (!failure) failure = std::current_exception();
+        next.store(count, std::memory_order_relaxed);
+      }
+    }
+  }
+
+  void serve(int worker) {
+    inside_pool = true;
+    uint64_t seen = 0;
+    for (;;) {
+      constexpr int kSpins = 2000;  // about 20 us: longer than the gap between two operators, shorter than a slice
+      for (int i = 0; i < kSpins && generation.load(std::memory_order_acquire) == seen && !stop.load(); ++i) relax();
+      {
+        std::unique_lock lock(mutex);
+        wake.wait(lock, [&] { return generation.load() != seen || stop.load(); });
+        if (stop.load()) return;
+        seen = generation.load();
+      }
+      drain(worker);
+      if (busy.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+        const std::lock_guard lock(mutex);
+        finished.notify_one();
+      }
+    }
+  }
+};
+
+ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
+  const int total = threads > 0 ? threads : available_threads();
+  for (int worker = 1; worker < total; ++worker) state_->workers.emplace_back([this, worker] { state_->serve(worker); });
+}
+
+ThreadPool::~ThreadPool() {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->stop = true;
+  }
+  state_->wake.notify_all();
+  for (auto& worker : state_->workers) worker.join();
+}
+
+int ThreadPool::threads() const { return static_cast<int>(state_->workers.size()) + 1; }
+
+void ThreadPool::for_each(int64_t count, const std::function<void(int64_t, int)>& body) {
+  if (count <= 0) return;
+  if (inside_pool || state_->workers.empty() || count == 1) {
+    const int worker = inside_pool ? current_worker : 0;
+    for (int64_t i = 0; i < count; ++i) body(i, worker);
+    return;
+  }
+  State& s = *state_;
+  const std::lock_guard one_job(s.caller);
+  {
+    const std::lock_guard lock(s.mutex);
+    s.body = &body;
+    s.count = count;
+    s.next = 0;
+    s.failure = nullptr;
+    s.busy = static_cast<int>(s.workers.size());
+    s.generation.fetch_add(1, std::memory_order_release);
+  }
+  s.wake.notify_all();
+  inside_pool = true;
+  s.drain(0);
+  inside_pool = false;
+  for (int i = 0; i < 2000 && s.busy.load(std::memory_order_acquire) != 0; ++i) relax();
+  {
+    std::unique_lock lock(s.mutex);
+    s.finished.wait(lock, [&] { return s.busy.load() == 0; });
+  }
+  if (s.failure) std::rethrow_exception(s.failure);
+}
+
+}  // namespace nibble::base
