@@ -79,4 +79,13 @@ float e8m0_to_f32(uint8_t bits) {
   return std::bit_cast<float>(uint32_t{bits} << 23);
 }
 
+uint8_t f32_to_e8m0(float value) {
+  if (std::isnan(value)) return 255;
+  if (!(value > 0.0f)) return 0;
+  if (std::isinf(value)) return 254;
+  int exponent = 0;
+  const float fraction = std::frexp(value, &exponent);  // value = fraction * 2^exponent, fraction in [1/2, 1)
+  return static_cast<uint8_t>(std::clamp((fraction > 0.75f ? exponent : exponent - 1) + 127, 0, 254));
+}
+
 }  // namespace nibble::base

@@ -100,6 +100,26 @@ std::vector<std::vector<NodeId>> Graph::consumers() const {
   return result;
 }
 
+std::vector<std::string> Graph::outer_names(NodeId id) const {
+  std::vector<std::string> names;
+  for (const auto& [key, attribute] : node(id).attributes) {
+    const auto* inner = std::get_if<std::shared_ptr<Graph>>(&attribute);
+    if (!inner) continue;
+    const Graph& g = **inner;
+    std::vector<bool> defined(static_cast<size_t>(g.value_count()), false);
+    for (const ValueId v : g.inputs) defined[static_cast<size_t>(v)] = true;
+    for (NodeId n = 0; n < g.node_count(); ++n) {
+      for (const ValueId v : g.node(n).outputs)
+        if (v != kNoValue) defined[static_cast<size_t>(v)] = true;
+      const auto deeper = g.outer_names(n);
+      names.insert(names.end(), deeper.begin(), deeper.end());
+    }
+    for (ValueId v = 0; v < g.value_count(); ++v)
+      if (!defined[static_cast<size_t>(v)] && !g.is_constant(v)) names.push_back(g.value(v).name);
+  }
+  return names;
+}
+
 void Graph::replace_uses(ValueId from, ValueId to) {
   for (Node& n : nodes_) std::replace(n.inputs.begin(), n.inputs.end(), from, to);
   std::replace(outputs.begin(), outputs.end(), from, to);
@@ -108,8 +128,24 @@ void Graph::replace_uses(ValueId from, ValueId to) {
 void Graph::compact() {
   // Kahn's algorithm, taking ready nodes in their present order so that the result is stable.
   const auto writer = producers();
-  const auto readers = consumers();
+  auto readers = consumers();
   std::vector<int> waiting(nodes_.size(), 0);
+
+  // What a subgraph reads from this graph is an input of its node too.
+  std::vector<ValueId> read_inside;
+  std::unordered_map<std::string_view, ValueId> by_name;
+  for (NodeId id = 0; id < node_count(); ++id) {
+    if (node(id).removed) continue;
+    for (const std::string& outer : outer_names(id)) {
+      if (by_name.empty())
+        for (ValueId v = 0; v < value_count(); ++v) by_name.emplace(value(v).name, v);
+      const auto it = by_name.find(outer);
+      if (it == by_name.end()) continue;
+      read_inside.push_back(it->second);
+      readers[static_cast<size_t>(it->second)].push_back(id);
+      if (writer[static_cast<size_t>(it->second)] >= 0) ++waiting[static_cast<size_t>(id)];
+    }
+  }
   std::vector<NodeId> order;
   std::deque<NodeId> ready;
   for (NodeId id = 0; id < node_count(); ++id) {
@@ -138,6 +174,7 @@ void Graph::compact() {
   };
   for (const ValueId v : inputs) use(v);
   for (const ValueId v : outputs) use(v);
+  for (const ValueId v : read_inside) use(v);
   for (const NodeId id : order) {
     for (const ValueId v : node(id).inputs) use(v);
     for (const ValueId v : node(id).outputs) use(v);

@@ -92,6 +92,10 @@ class Graph {
   std::vector<NodeId> producers() const;
   std::vector<std::vector<NodeId>> consumers() const;
 
+  /// Names of values that the subgraphs of a node read from the graphs around them: inputs of the node that
+  /// `Node::inputs` does not list. Empty for nearly all nodes.
+  std::vector<std::string> outer_names(NodeId id) const;
+
   /// Every reader of `from` (nodes and network outputs) reads `to` from now on.
   void replace_uses(ValueId from, ValueId to);
   void remove_node(NodeId id) { node(id).removed = true; }

@@ -4,7 +4,7 @@ namespace nibble::tensor {
 
 int bits_of(DType dtype) {
   switch (dtype) {
-#define NIBBLE_DTYPE(name, bits, what) \
+#define NIBBLE_DTYPE(name, bits, number, what) \
   case DType::name:                    \
     return bits;
 #include "tensor/dtype.def"
@@ -15,13 +15,21 @@ int bits_of(DType dtype) {
 
 std::string_view name_of(DType dtype) {
   switch (dtype) {
-#define NIBBLE_DTYPE(name, bits, what) \
+#define NIBBLE_DTYPE(name, bits, number, what) \
   case DType::name:                    \
     return #name;
 #include "tensor/dtype.def"
 #undef NIBBLE_DTYPE
   }
   return "?";
+}
+
+std::optional<DType> dtype_of_number(int64_t onnx_number) {
+#define NIBBLE_DTYPE(name, bits, number, what) \
+  if (onnx_number == number) return DType::name;
+#include "tensor/dtype.def"
+#undef NIBBLE_DTYPE
+  return std::nullopt;
 }
 
 int64_t packed_bytes(DType dtype, int64_t elements) {

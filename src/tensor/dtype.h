@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace nibble::tensor {
@@ -7,7 +8,7 @@ namespace nibble::tensor {
 /// How one element of a tensor is stored. Types below 8 bits are packed over the whole tensor in row-major order, the
 /// first element in the lowest bits, as ONNX stores them; the last byte is filled with zero bits.
 enum class DType : uint8_t {
-#define NIBBLE_DTYPE(name, bits, what) name,
+#define NIBBLE_DTYPE(name, bits, number, what) name,
 #include "tensor/dtype.def"
 #undef NIBBLE_DTYPE
 };
@@ -18,6 +19,9 @@ std::string_view name_of(DType dtype);
 
 /// Bytes of `elements` packed elements: ceil(elements * bits / 8).
 int64_t packed_bytes(DType dtype, int64_t elements);
+
+/// The dtype with that ONNX number, or std::nullopt.
+std::optional<DType> dtype_of_number(int64_t onnx_number);
 
 inline bool is_packed(DType dtype) { return bits_of(dtype) < 8; }
 

@@ -1,0 +1,227 @@
+#include "data/dataset.h"
+
+#include <cstring>
+#include <exception>
+#include <mutex>
+#include <numeric>
+#include <set>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "data/source.h"
+#include "data/values.h"
+
+namespace nibble::data {
+namespace {
+
+using tensor::Shape;
+using tensor::Tensor;
+
+bool fits(const Shape& shape, const Shape& wanted) {
+  if (shape.size() != wanted.size()) return false;
+  for (size_t d = 0; d < shape.size(); ++d)
+    if (wanted[d] != tensor::kUnknown && wanted[d] != shape[d]) return false;
+  return true;
+}
+
+/// `wanted` with its unknown sizes filled in, when `shape` differs from it only by dimensions of size 1.
+std::optional<Shape> up_to_ones(const Shape& shape, const Shape& wanted) {
+  Shape filled = wanted;
+  size_t from = 0;
+  for (int64_t& size : filled) {
+    while (from < shape.size() && shape[from] == 1 && size != 1 && size != tensor::kUnknown) ++from;
+    if (size == 1 && (from == shape.size() || shape[from] != 1)) continue;
+    if (from == shape.size() || (size != tensor::kUnknown && size != shape[from])) return std::nullopt;
+    size = shape[from++];
+  }
+  while (from < shape.size() && shape[from] == 1) ++from;
+  return from == shape.size() ? std::optional(filled) : std::nullopt;
+}
+
+std::vector<int64_t> select(int64_t available, const DatasetOptions& options, const std::string& what) {
+  if (options.offset < 0 || (options.limit && *options.limit < 1))
+    base::fail_usage(what, "the offset must be 0 or more and the limit 1 or more");
+  if (options.offset >= available)
+    base::fail_usage(what, "the offset " + std::to_string(options.offset) + " leaves no sample");
+  std::vector<int64_t> order(static_cast<size_t>(available));
+  std::iota(order.begin(), order.end(), int64_t{0});
+  if (options.seed) {
+    base::Random random(*options.seed);
+    for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
+  }
+  order.erase(order.begin(), order.begin() + options.offset);
+  if (options.limit && *options.limit < static_cast<int64_t>(order.size()))
+    order.resize(static_cast<size_t>(*options.limit));
+  return order;
+}
+
+/// What to try when an image does not have the network's shape.
+std::string advice_for(const Shape& wanted, const Preprocessing& p) {
+  if (wanted.size() != 3) return "the network does not take images of this form";
+  const auto size_advice = [](int64_t height, int64_t width) {
+    if (height == tensor::kUnknown || width == tensor::kUnknown) return std::string("check order and layout");
+    const std::string size = std::to_string(width) + "x" + std::to_string(height);
+    return "--preprocess with resize=" + size + " or crop=" + size;
+  };
+  const auto assumed = assumed_preprocessing(wanted);
+  if (assumed && assumed->layout != p.layout)
+    return std::string("--preprocess with layout=") + (assumed->layout == Layout::kNchw ? "nchw" : "nhwc");
+  if (assumed && assumed->channels() != p.channels())
+    return std::string("--preprocess with order=") + (assumed->channels() == 1 ? "grey" : "rgb or order=bgr");
+  return p.layout == Layout::kNchw ? size_advice(wanted[1], wanted[2]) : size_advice(wanted[0], wanted[1]);
+}
+
+}  // namespace
+
+struct Dataset::Skipped {
+  std::mutex mutex;
+  std::set<int64_t> indices;
+};
+
+Dataset::Dataset() : skipped_(std::make_unique<Skipped>()) {}
+Dataset::~Dataset() = default;
+
+std::optional<Preprocessing> assumed_preprocessing(const Shape& shape) {
+  if (shape.size() != 3) return std::nullopt;
+  const auto is_channels = [](int64_t n) { return n == 1 || n == 3; };
+  Preprocessing p;
+  const bool planes = is_channels(shape[0]);
+  if (!planes && !is_channels(shape[2])) return std::nullopt;
+  p.layout = planes ? Layout::kNchw : Layout::kNhwc;
+  p.order = shape[planes ? 0 : 2] == 1 ? ChannelOrder::kGrey : ChannelOrder::kRgb;
+  const int64_t height = shape[planes ? 1 : 0], width = shape[planes ? 2 : 1];
+  if (height != tensor::kUnknown && width != tensor::kUnknown) p.resize = {width, height};
+  p.scale = 1.0 / 255.0;
+  return p;
+}
+
+std::unique_ptr<Dataset> open_dataset(const std::filesystem::path& path, const DatasetOptions& options,
+                                      const base::Limits& limits) {
+  std::unique_ptr<Dataset> set(new Dataset);
+  set->options_ = options;
+  set->limits_ = limits;
+  set->source_ = open_source(path, options.input_name, limits);
+  const Source& source = *set->source_;
+  set->notes_ = source.notes();
+  if (source.holds_images()) {
+    set->preprocessing_ = options.preprocessing;
+    if (!options.preprocessing) {
+      set->preprocessing_ = options.sample_shape ? assumed_preprocessing(*options.sample_shape) : Preprocessing{};
+      if (!set->preprocessing_)
+        base::fail_unsupported(source.what(), "the network takes " + tensor::to_string(*options.sample_shape) +
+                                                  " a sample, which is no image of 1 or 3 channels",
+                               "give its data as .npy or .npz");
+      set->notes_.push_back("no preprocessing is given; assumed: " + to_text(*set->preprocessing_) +
+                            " (--preprocess or NAME.data.json says otherwise)");
+    }
+    check(*set->preprocessing_, "preprocessing", limits);
+  } else if (options.preprocessing) {
+    set->notes_.push_back("arrays are taken as they are; the preprocessing " + to_text(*options.preprocessing) +
+                          " is for images and is not applied");
+  }
+  set->labels_ = find_labels(source, options.labels, options.class_names, options.classes, limits);
+  set->order_ = select(source.size(), options, source.what());
+  if (!source.holds_images() && options.sample_shape && !fits(source.array_shape(), *options.sample_shape) &&
+      up_to_ones(source.array_shape(), *options.sample_shape))
+    set->notes_.push_back("samples of shape " + tensor::to_string(source.array_shape()) + " are read as " +
+                          tensor::to_string(*options.sample_shape));
+  return set;
+}
+
+Tensor Dataset::fitted(Tensor values, int64_t at) const {
+  if (!options_.sample_shape || fits(values.shape(), *options_.sample_shape)) return values;
+  const Shape& wanted = *options_.sample_shape;
+  if (!preprocessing_)
+    if (auto shape = up_to_ones(values.shape(), wanted)) return values.reshaped(std::move(*shape));
+  base::fail_unsupported(source_->place(at), "its shape is " + tensor::to_string(values.shape()) +
+                                                 ", the network takes " + tensor::to_string(wanted),
+                         preprocessing_ ? advice_for(wanted, *preprocessing_)
+                                        : "arrays hold one input of the network per entry of their first dimension");
+}
+
+Sample Dataset::sample(int64_t index) const {
+  NIBBLE_INVARIANT(index >= 0 && index < size());
+  const int64_t at = order_[static_cast<size_t>(index)];
+  const auto orientation = preprocessing_ ? preprocessing_->orientation : io::Orientation::kAsStored;
+  const auto read = source_->read(at, orientation);
+  Tensor values;
+  if (const auto* image = std::get_if<io::Image>(&read))
+    values = apply(*preprocessing_, *image, source_->place(at), limits_);
+  else
+    values = to_f32(std::get<Tensor>(read), source_->place(at));
+  Sample sample{fitted(std::move(values), at), std::nullopt, source_->name(at)};
+  if (has_labels()) sample.label = labels_.of_sample[static_cast<size_t>(at)];
+  return sample;
+}
+
+Batch Dataset::batch(std::span<const int64_t> indices, base::ThreadPool& pool) const {
+  std::vector<std::optional<Sample>> samples(indices.size());
+  std::vector<std::exception_ptr> errors(indices.size());
+  pool.for_each(static_cast<int64_t>(indices.size()), [&](int64_t i, int) {
+    const auto k = static_cast<size_t>(i);
+    try {
+      samples[k] = sample(indices[k]);
+    } catch (const base::Error& e) {
+      const bool undecodable = e.kind() == base::ErrorKind::kMalformed || e.kind() == base::ErrorKind::kLimit ||
+                               e.kind() == base::ErrorKind::kUnsupported;
+      if (!options_.skip_bad || !source_->holds_images() || !undecodable) errors[k] = std::current_exception();
+    } catch (...) {
+      errors[k] = std::current_exception();
+    }
+  });
+  for (const std::exception_ptr& error : errors)
+    if (error) std::rethrow_exception(error);
+
+  Batch batch;
+  Shape shape;
+  for (size_t k = 0; k < indices.size(); ++k) {
+    if (!samples[k]) {
+      const std::lock_guard lock(skipped_->mutex);
+      skipped_->indices.insert(indices[k]);
+      continue;
+    }
+    const Sample& s = *samples[k];
+    if (batch.indices.empty()) shape = s.values.shape();
+    if (s.values.shape() != shape)
+      base::fail_unsupported(source_->place(order_[static_cast<size_t>(indices[k])]),
+                             "its shape is " + tensor::to_string(s.values.shape()) + ", another sample's is " +
+                                 tensor::to_string(shape) + "; one batch needs one shape",
+                             "--preprocess with resize or crop, or a batch size of 1");
+    batch.indices.push_back(indices[k]);
+    batch.labels.push_back(s.label);
+    batch.names.push_back(s.name);
+  }
+  if (batch.indices.empty()) return batch;
+  shape.insert(shape.begin(), batch.size());
+  batch.values = Tensor(tensor::DType::f32, shape, true);
+  std::byte* to = batch.values.mutable_bytes().data();
+  for (const auto& s : samples) {
+    if (!s) continue;
+    const base::Bytes from = s->values.bytes();
+    std::memcpy(to, from.data(), from.size());
+    to += from.size();
+  }
+  return batch;
+}
+
+Batch Dataset::batch(int64_t begin, int64_t count, base::ThreadPool& pool) const {
+  std::vector<int64_t> indices;
+  for (int64_t i = begin; i < begin + count && i < size(); ++i) indices.push_back(i);
+  return batch(indices, pool);
+}
+
+int64_t Dataset::skipped() const {
+  const std::lock_guard lock(skipped_->mutex);
+  return static_cast<int64_t>(skipped_->indices.size());
+}
+
+std::string Dataset::describe() const {
+  std::string text = source_->what();
+  if (size() < source_->size())
+    text += ", " + std::to_string(size()) + " of them" +
+            (options_.seed ? " chosen with seed " + std::to_string(*options_.seed) : "") +
+            (options_.offset ? " from number " + std::to_string(options_.offset) + " on" : "");
+  return text + "; " + labels_.origin;
+}
+
+}  // namespace nibble::data

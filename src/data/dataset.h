@@ -1,0 +1,109 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/limits.h"
+#include "base/thread_pool.h"
+#include "data/labels.h"
+#include "data/preprocessing.h"
+#include "tensor/tensor.h"
+
+namespace nibble::data {
+
+struct DatasetOptions {
+  /// How images become inputs. Absent: assumed from `sample_shape` (resized to its height and width, RGB or grey after
+  /// its channels, x / 255), which notes() says. Not applied to arrays (.npy, .npz), which notes() says too.
+  std::optional<Preprocessing> preprocessing;
+  LabelOptions labels;
+  /// Shape of the network's input without its batch dimension; kUnknown where any size will do. Absent: unknown.
+  std::optional<tensor::Shape> sample_shape;
+  std::string input_name;                ///< which array of an .npz is meant
+  std::vector<std::string> class_names;  ///< for labels that are words
+  int64_t classes = 0;                   ///< number of the network's outputs, to check labels against; 0: unknown
+
+  /// Selection, in this order: shuffled by `seed` (Fisher-Yates), the first `offset` left out, at most `limit` kept.
+  std::optional<uint64_t> seed;
+  int64_t offset = 0;
+  std::optional<int64_t> limit;
+
+  /// An image that cannot be decoded is left out and counted, not an Error.
+  bool skip_bad = false;
+};
+
+struct Sample {
+  tensor::Tensor values;  ///< float32, without batch dimension
+  std::optional<int64_t> label;
+  std::string name;
+};
+
+struct Batch {
+  tensor::Tensor values;  ///< float32 [n, ...]; no tensor at all when every sample was skipped
+  std::vector<std::optional<int64_t>> labels;
+  std::vector<std::string> names;
+  std::vector<int64_t> indices;  ///< which samples these are: those asked for, less the skipped ones
+
+  int64_t size() const { return static_cast<int64_t>(indices.size()); }
+};
+
+class Source;
+
+/// Samples for a network: read, preprocessed and labelled on demand. Safe to read from several threads at once.
+class Dataset {
+ public:
+  ~Dataset();
+  Dataset(const Dataset&) = delete;
+  Dataset& operator=(const Dataset&) = delete;
+
+  int64_t size() const { return static_cast<int64_t>(order_.size()); }
+  bool has_labels() const { return !labels_.of_sample.empty(); }
+  /// The sample at a place of the selection. Throws Error for one that cannot be read, whether bad ones are to be skipped
+  /// or not, and Error(kUnsupported) naming both shapes when it does not fit the network.
+  Sample sample(int64_t index) const;
+  /// Several samples in one tensor, read in parallel; the same for any number of threads. With skip_bad, undecodable
+  /// ones are left out; the first of all other errors, in the order of `indices`, is thrown.
+  Batch batch(std::span<const int64_t> indices, base::ThreadPool& pool) const;
+  /// Samples [begin, begin + count), cut at size().
+  Batch batch(int64_t begin, int64_t count, base::ThreadPool& pool) const;
+
+  /// How many different samples batch() has skipped so far.
+  int64_t skipped() const;
+
+  /// "800 images of images.zip; labels from the numbers at the front of the file names, ...".
+  std::string describe() const;
+  /// What was assumed and what was left out, a sentence each: to be shown to the user.
+  const std::vector<std::string>& notes() const { return notes_; }
+  /// What is applied to images; absent for arrays.
+  const std::optional<Preprocessing>& preprocessing() const { return preprocessing_; }
+
+ private:
+  friend std::unique_ptr<Dataset> open_dataset(const std::filesystem::path&, const DatasetOptions&,
+                                               const base::Limits&);
+  Dataset();
+  tensor::Tensor fitted(tensor::Tensor values, int64_t source_index) const;
+
+  struct Skipped;
+  std::unique_ptr<Source> source_;
+  DatasetOptions options_;
+  base::Limits limits_;
+  std::optional<Preprocessing> preprocessing_;
+  Labels labels_;
+  std::vector<int64_t> order_;  ///< the selected samples of the source
+  std::vector<std::string> notes_;
+  std::unique_ptr<Skipped> skipped_;
+};
+
+/// Opens a folder of images, a zip of images, one image, a CIFAR binary file, an MNIST idx file (gzipped or not), .npy or
+/// .npz, found out from the content. Throws Error.
+std::unique_ptr<Dataset> open_dataset(const std::filesystem::path& path, const DatasetOptions& options,
+                                      const base::Limits& limits);
+
+/// The preprocessing that is assumed for a network's input shape (without batch) when none is given, and nothing when the
+/// shape is no image's (neither [1|3,H,W] nor [H,W,1|3]).
+std::optional<Preprocessing> assumed_preprocessing(const tensor::Shape& sample_shape);
+
+}  // namespace nibble::data

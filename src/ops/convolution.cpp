@@ -1,0 +1,274 @@
+// Float convolution on oneDNN.
+//
+// oneDNN is driven single-threaded on slices that we cut: an image of a batch, or a band of output rows of a single
+// image. Slices depend on the problem alone, so results do not depend on the number of threads.
+#include "ops/convolution.h"
+
+#include <algorithm>
+
+#include "ops/element_types.h"
+#include "ops/onednn.h"
+
+namespace nibble::ops {
+
+int64_t ConvShape::macs() const {
+  int64_t n = out_channels * (in_channels / groups);
+  for (size_t d = 0; d < window.dims(); ++d) n *= window.kernel[d] * window.out[d];
+  return n;
+}
+
+ConvShape read_convolution(const Node& node, const Shape& x, const Shape& w) {
+  const auto require = [&](bool ok, const std::string& sentence) {
+    if (!ok) base::fail_malformed(node.describe(), sentence);
+  };
+  ConvShape conv;
+  conv.channels_last = node.integer("channels_last", 0) != 0;
+  conv.groups = node.integer("group", 1);
+  require(x.size() >= 3, "its input has shape " + to_string(x) + ", at least 3 dimensions were expected");
+  require(w.size() == x.size(), "its weight " + to_string(w) + " and input " + to_string(x) + " differ in rank");
+  require(conv.groups >= 1, "group is " + std::to_string(conv.groups));
+  conv.batch = x[0];
+  conv.in_channels = conv.channels_last ? x.back() : x[1];
+  conv.out_channels = w[0];
+  for (const int64_t size : w) require(size >= 1 || size == kUnknown, "its weight " + to_string(w) + " is empty");
+  require(conv.out_channels == kUnknown || conv.out_channels % conv.groups == 0, "group does not divide its output channels");
+  if (conv.in_channels != kUnknown && w[1] != kUnknown)
+    require(w[1] <= (int64_t{1} << 40) / conv.groups && w[1] * conv.groups == conv.in_channels,
+            "its input has " + std::to_string(conv.in_channels) + " channels, its weight " + to_string(w) + " with group " +
+                std::to_string(conv.groups) + " expects another number");
+  const auto spatial_first = x.begin() + (conv.channels_last ? 1 : 2);
+  const std::vector<int64_t> in(spatial_first, spatial_first + static_cast<std::ptrdiff_t>(x.size() - 2));
+  conv.window = read_window(node, in, {w.begin() + 2, w.end()}, false);
+  return conv;
+}
+
+Shape output_shape(const ConvShape& conv) {
+  Shape shape{conv.batch};
+  if (!conv.channels_last) shape.push_back(conv.out_channels);
+  shape.insert(shape.end(), conv.window.out.begin(), conv.window.out.end());
+  if (conv.channels_last) shape.push_back(conv.out_channels);
+  return shape;
+}
+
+FusedActivation read_activation(const Node& node) {
+  FusedActivation a;
+  const std::string kind = node.text("activation", "");
+  if (kind == "Relu") a.kind = Activation::kRelu;
+  if (kind == "LeakyRelu") a.kind = Activation::kLeakyRelu;
+  if (kind == "Clip") a.kind = Activation::kClip;
+  a.alpha = node.real("alpha", 0.01f);
+  a.low = node.real("low", 0.0f);
+  a.high = node.real("high", 0.0f);
+  return a;
+}
+
+namespace {
+
+void infer_conv(InferContext& c) {
+  c.require(c.dtype(0) == c.dtype(1), "its input and weight have different element types");
+  if (!c.shape_known(0) || !c.shape_known(1)) return c.output_of_unknown_rank(0, c.dtype(0));
+  const ConvShape conv = read_convolution(c.node(), c.shape(0), c.shape(1));
+  if (c.has(2) && c.shape_known(2))
+    c.require(c.shape(2) == Shape{conv.out_channels} || conv.out_channels == kUnknown,
+              "its bias has shape " + to_string(c.shape(2)) + ", [" + std::to_string(conv.out_channels) + "] was expected");
+  c.output(0, c.dtype(0), output_shape(conv));
+}
+
+/// One slice's geometry: the rows it reads and the padding that it still sees.
+struct Band {
+  int64_t in_begin = 0, in_rows = 0, out_begin = 0, out_rows = 0, pad_top = 0, pad_bottom = 0;
+};
+
+/// Output rows of one image cut into bands of about equal size.
+std::vector<Band> cut_bands(const ConvShape& conv) {
+  const Window& w = conv.window;
+  int64_t count = 1;
+  constexpr int64_t kWorthCutting = 500'000;  // multiply-adds: 10 us of one core, ten times a hand-over
+  const int64_t extent = (w.kernel[0] - 1) * w.dilations[0] + 1;
+  const bool rows_see_input = w.pads_begin[0] < extent && w.pads_end[0] < extent;  // else a band may see padding alone
+  if (conv.batch == 1 && conv.channels_last && rows_see_input)
+    count = std::clamp<int64_t>(conv.macs() / kWorthCutting, 1, std::min<int64_t>(8, w.out[0]));
+  if (count == 1) return {{0, w.in[0], 0, w.out[0], w.pads_begin[0], w.pads_end[0]}};
+  std::vector<Band> bands;
+  for (int64_t i = 0; i < count; ++i) {
+    Band b;
+    b.out_begin = w.out[0] * i / count;
+    const int64_t out_end = w.out[0] * (i + 1) / count;
+    b.out_rows = out_end - b.out_begin;
+    const int64_t begin = b.out_begin * w.strides[0] - w.pads_begin[0];
+    const int64_t end = (out_end - 1) * w.strides[0] + (w.kernel[0] - 1) * w.dilations[0] + 1 - w.pads_begin[0];
+    b.in_begin = std::clamp<int64_t>(begin, 0, w.in[0] - 1);
+    const int64_t in_end = std::clamp<int64_t>(end, b.in_begin + 1, w.in[0]);
+    b.in_rows = in_end - b.in_begin;
+    b.pad_top = b.in_begin - begin;
+    b.pad_bottom = end - in_end;
+    bands.push_back(b);
+  }
+  return bands;
+}
+
+using Tag = dnnl::memory::format_tag;
+
+Tag activation_tag(const ConvShape& conv) {
+  const size_t dims = conv.window.dims();
+  if (conv.channels_last) return Tag::nhwc;
+  return dims == 1 ? Tag::ncw : dims == 2 ? Tag::nchw : Tag::ncdhw;
+}
+Tag weight_tag(size_t dims, bool grouped) {
+  if (grouped) return dims == 1 ? Tag::goiw : dims == 2 ? Tag::goihw : Tag::goidhw;
+  return dims == 1 ? Tag::oiw : dims == 2 ? Tag::oihw : Tag::oidhw;
+}
+
+/// Primitives and packed weights for one input shape.
+struct PreparedConv {
+  Shape input;
+  ConvShape conv;
+  std::vector<Band> bands;
+  std::vector<dnnl::convolution_forward> primitives;  // one a band
+  std::vector<dnnl::convolution_forward::primitive_desc> descriptions;
+  dnnl::memory::desc weight_desc;
+};
+
+struct ConvState {
+  std::vector<std::shared_ptr<PreparedConv>> prepared;
+  std::vector<std::pair<dnnl::memory::desc, dnnl::memory>> weights;
+  std::vector<std::vector<std::byte>> scratch;  // one a worker
+};
+
+std::shared_ptr<PreparedConv> prepare(RunContext& c, bool fused) {
+  auto p = std::make_shared<PreparedConv>();
+  p->input = c.input(0).shape();
+  p->conv = read_convolution(c.node(), c.input(0).shape(), c.input(1).shape());
+  const ConvShape& conv = p->conv;
+  if (conv.window.dims() > 3) c.unsupported("has more than 3 spatial dimensions");
+  p->bands = cut_bands(conv);
+  const bool grouped = conv.groups > 1;
+  using desc = dnnl::memory::desc;
+  constexpr auto f32 = dnnl::memory::data_type::f32;
+
+  dnnl::primitive_attr attr;
+  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  if (fused) {
+    const FusedActivation a = read_activation(c.node());
+    dnnl::post_ops post;
+    if (a.kind == Activation::kRelu) post.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
+    if (a.kind == Activation::kLeakyRelu) post.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, a.alpha, 0.0f);
+    if (a.kind == Activation::kClip) post.append_eltwise(1.0f, dnnl::algorithm::eltwise_clip, a.low, a.high);
+    attr.set_post_ops(post);
+  }
+  for (const Band& band : p->bands) {
+    std::vector<int64_t> in = conv.window.in, out = conv.window.out;
+    std::vector<int64_t> pad_begin = conv.window.pads_begin, pad_end = conv.window.pads_end;
+    in[0] = band.in_rows;
+    out[0] = band.out_rows;
+    pad_begin[0] = band.pad_top;
+    pad_end[0] = band.pad_bottom;
+    std::vector<int64_t> dilates = conv.window.dilations;
+    for (int64_t& d : dilates) --d;  // oneDNN counts the gaps
+    std::vector<int64_t> src{1, conv.in_channels}, dst{1, conv.out_channels};
+    src.insert(src.end(), in.begin(), in.end());
+    dst.insert(dst.end(), out.begin(), out.end());
+    std::vector<int64_t> weight{conv.out_channels / conv.groups, conv.in_channels / conv.groups};
+    if (grouped) weight.insert(weight.begin(), conv.groups);
+    weight.insert(weight.end(), conv.window.kernel.begin(), conv.window.kernel.end());
+    const Tag tag = activation_tag(conv);
+    const desc weight_desc = p->descriptions.empty() ? desc(weight, f32, Tag::any) : p->weight_desc;
+    const auto bias_desc = c.has(2) ? desc({conv.out_channels}, f32, Tag::x) : desc();
+    const dnnl::convolution_forward::desc d(dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct,
+                                            desc(src, f32, tag), weight_desc, bias_desc, desc(dst, f32, tag),
+                                            conv.window.strides, dilates, pad_begin, pad_end);
+    dnnl::convolution_forward::primitive_desc description;
+    try {
+      description = dnnl::convolution_forward::primitive_desc(d, attr, onednn_engine());
+    } catch (const dnnl::error&) {
+      c.unsupported("oneDNN has no convolution of this shape");
+    }
+    if (p->descriptions.empty()) p->weight_desc = description.weights_desc();
+    p->primitives.emplace_back(description);
+    p->descriptions.push_back(description);
+  }
+  return p;
+}
+
+/// The weight in the layout that the primitives want; made once a layout.
+const dnnl::memory& packed_weight(ConvState& state, const PreparedConv& p, const Tensor& weight) {
+  for (const auto& [layout, memory] : state.weights)
+    if (layout == p.weight_desc) return memory;
+  const auto dims = p.weight_desc.dims();
+  const dnnl::memory::desc plain(dims, dnnl::memory::data_type::f32,
+                                 weight_tag(p.conv.window.dims(), p.conv.groups > 1));
+  dnnl::memory source(plain, onednn_engine(), const_cast<std::byte*>(weight.bytes().data()));
+  dnnl::memory target(p.weight_desc, onednn_engine());
+  dnnl::stream stream(onednn_engine());
+  dnnl::reorder(source, target).execute(stream, source, target);
+  stream.wait();
+  state.weights.emplace_back(p.weight_desc, std::move(target));
+  return state.weights.back().second;
+}
+
+void run_float_conv(RunContext& c, bool fused) {
+  if (c.input(0).dtype() != DType::f32) c.unsupported("takes only 32-bit floats");
+  if (c.output(0).elements() == 0) return;
+  if (c.input(0).elements() == 0) c.malformed("its input is empty");
+  const SingleThreadedOnednn guard;
+  auto& state = c.state<ConvState>();
+  std::shared_ptr<PreparedConv> p;
+  for (const auto& candidate : state.prepared)
+    if (candidate->input == c.input(0).shape()) p = candidate;
+  if (!p) {
+    p = prepare(c, fused);
+    constexpr size_t kKept = 4;  // shapes that a network alternates between
+    if (state.prepared.size() == kKept) state.prepared.erase(state.prepared.begin());
+    state.prepared.push_back(p);
+  }
+  const dnnl::memory& weight = packed_weight(state, *p, c.input(1));
+  state.scratch.resize(static_cast<size_t>(c.pool().threads()));
+
+  const ConvShape& conv = p->conv;
+  const int64_t bands = static_cast<int64_t>(p->bands.size());
+  const int64_t in_image = c.input(0).elements() / conv.batch, out_image = c.output(0).elements() / conv.batch;
+  const int64_t in_row = in_image / conv.window.in[0], out_row = out_image / conv.window.out[0];  // channels last
+  const float* x = data_of<float>(c.input(0));
+  float* y = mutable_data_of<float>(c.output(0));
+  c.pool().for_each(conv.batch * bands, [&](int64_t index, int worker) {
+    const SingleThreadedOnednn worker_guard;
+    const size_t i = static_cast<size_t>(index % bands);
+    const int64_t image = index / bands;
+    const Band& band = p->bands[i];
+    const auto& description = p->descriptions[i];
+    auto& scratch = state.scratch[static_cast<size_t>(worker)];
+    const size_t needed = description.scratchpad_desc().get_size();
+    if (scratch.size() < needed) scratch.resize(needed);
+    auto& stream = onednn_stream();
+    const float* source = x + image * in_image + (bands > 1 ? band.in_begin * in_row : 0);
+    float* target = y + image * out_image + (bands > 1 ? band.out_begin * out_row : 0);
+    std::unordered_map<int, dnnl::memory> arguments{
+        {DNNL_ARG_SRC, dnnl::memory(description.src_desc(), onednn_engine(), const_cast<float*>(source))},
+        {DNNL_ARG_WEIGHTS, weight},
+        {DNNL_ARG_DST, dnnl::memory(description.dst_desc(), onednn_engine(), target)},
+        {DNNL_ARG_SCRATCHPAD, dnnl::memory(description.scratchpad_desc(), onednn_engine(), scratch.data())}};
+    if (c.has(2))
+      arguments.emplace(DNNL_ARG_BIAS, dnnl::memory(description.bias_desc(), onednn_engine(),
+                                                    const_cast<std::byte*>(c.input(2).bytes().data())));
+    p->primitives[i].execute(stream, arguments);
+    stream.wait();
+  });
+}
+
+void run_conv(RunContext& c) { run_float_conv(c, false); }
+void run_fused_conv(RunContext& c) { run_float_conv(c, true); }
+
+}  // namespace
+
+const Operator& conv() {
+  static const Operator op{"Conv", "", 2, 3, 1, infer_conv, run_conv, Layout::kFixed, false};
+  return op;
+}
+
+/// Conv followed by an activation, channels last where the attribute says so.
+const Operator& fused_conv() {
+  static const Operator op{"FusedConv", "nibble", 2, 3, 1, infer_conv, run_fused_conv, Layout::kFixed, false};
+  return op;
+}
+
+}  // namespace nibble::ops

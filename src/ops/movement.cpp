@@ -1,0 +1,363 @@
+// Operators that move elements: Transpose, Concat, Slice, Pad, Gather. Elements are opaque bytes here, so every type of
+// 8 bits or more works; Transpose takes packed types too.
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+#include "codec/format.h"
+#include "ops/element_types.h"
+
+namespace nibble::ops {
+namespace {
+
+int64_t bytes_an_element(const RunContext& c, const Tensor& t) {
+  const int bits = bits_of(t.dtype());
+  if (bits < 8) c.unsupported("takes elements of type " + std::string(name_of(t.dtype())) + ", which is not supported");
+  return bits / 8;
+}
+
+std::vector<int64_t> row_major_strides(const Shape& shape) {
+  std::vector<int64_t> strides(shape.size(), 1);
+  for (size_t d = shape.size(); d-- > 1;) strides[d - 1] = strides[d] * shape[d];
+  return strides;
+}
+
+std::vector<int64_t> read_permutation(const Node& node, size_t rank) {
+  std::vector<int64_t> reversed(rank);
+  for (size_t d = 0; d < rank; ++d) reversed[d] = static_cast<int64_t>(rank - 1 - d);
+  const auto perm = node.integers("perm", reversed);
+  std::vector<bool> seen(rank, false);
+  bool ok = perm.size() == rank;
+  for (const int64_t p : perm) {
+    ok = ok && p >= 0 && p < static_cast<int64_t>(rank) && !seen[static_cast<size_t>(p)];
+    if (ok) seen[static_cast<size_t>(p)] = true;
+  }
+  if (!ok) base::fail_malformed(node.describe(), "perm " + to_string(perm) + " is not a permutation of " + std::to_string(rank) + " dimensions");
+  return perm;
+}
+
+void infer_transpose(InferContext& c) {
+  if (!c.shape_known(0)) return c.output_of_unknown_rank(0, c.dtype(0));
+  Shape shape;
+  for (const int64_t p : read_permutation(c.node(), c.shape(0).size())) shape.push_back(c.shape(0)[static_cast<size_t>(p)]);
+  c.output(0, c.dtype(0), shape);
+}
+
+/// Copies `y` of `shape` from `x`, where a step along dimension d of y is strides[d] elements of x.
+template <typename T>
+void gather_strided(const T* x, T* y, const Shape& shape, const std::vector<int64_t>& strides, base::ThreadPool& pool) {
+  const size_t last = shape.size() - 1;
+  const int64_t inner = shape[last], step = strides[last];
+  const int64_t runs = element_count(shape) / inner;
+  for_ranges(pool, runs, std::max<int64_t>(1, kGrain / inner), [&](int64_t begin, int64_t end) {
+    for (int64_t run = begin; run < end; ++run) {
+      int64_t rest = run, at = 0;
+      for (size_t d = last; d-- > 0; rest /= shape[d]) at += rest % shape[d] * strides[d];
+      T* target = y + run * inner;
+      if (step == 1) std::memcpy(target, x + at, static_cast<size_t>(inner) * sizeof(T));
+      else
+        for (int64_t i = 0; i < inner; ++i) target[i] = x[at + i * step];
+    }
+  });
+}
+
+void run_transpose(RunContext& c) {
+  Tensor input = c.input(0);
+  const bool packed = tensor::is_packed(input.dtype());
+  if (packed) {
+    const auto codes = codec::unpack(input);
+    input = Tensor::of<int8_t>(input.shape(), codes);
+  }
+  const auto perm = read_permutation(c.node(), input.shape().size());
+  Tensor moved = packed ? Tensor(DType::i8, c.output(0).shape(), true) : c.output(0);
+  if (input.elements() > 0) {
+    const auto in_strides = row_major_strides(input.shape());
+    std::vector<int64_t> strides;
+    for (const int64_t p : perm) strides.push_back(in_strides[static_cast<size_t>(p)]);
+    Shape shape = moved.shape();
+    if (shape.empty()) shape = {1}, strides = {1};
+    const std::byte* x = input.bytes().data();
+    std::byte* y = moved.mutable_bytes().data();
+    switch (bytes_an_element(c, input)) {
+      case 1: gather_strided(reinterpret_cast<const uint8_t*>(x), reinterpret_cast<uint8_t*>(y), shape, strides, c.pool()); break;
+      case 2: gather_strided(reinterpret_cast<const uint16_t*>(x), reinterpret_cast<uint16_t*>(y), shape, strides, c.pool()); break;
+      case 4: gather_strided(reinterpret_cast<const uint32_t*>(x), reinterpret_cast<uint32_t*>(y), shape, strides, c.pool()); break;
+      default: gather_strided(reinterpret_cast<const uint64_t*>(x), reinterpret_cast<uint64_t*>(y), shape, strides, c.pool()); break;
+    }
+  }
+  if (packed) c.output(0) = codec::pack(c.input(0).dtype(), c.output(0).shape(), moved.values<int8_t>());
+}
+
+void infer_concat(InferContext& c) {
+  if (!c.node().has("axis")) c.malformed("axis is missing");
+  Shape shape;
+  bool known = true;
+  int64_t axis = 0;
+  for (size_t i = 0; i < c.input_count(); ++i) {
+    c.require(c.dtype(i) == c.dtype(0), "its inputs have different element types");
+    if (!c.shape_known(i)) known = false;
+    if (!known) continue;
+    const Shape& x = c.shape(i);
+    if (i == 0) {
+      shape = x;
+      axis = checked_axis(c, c.node().integer("axis", 0), static_cast<int64_t>(x.size()));
+      continue;
+    }
+    c.require(x.size() == shape.size(), "its inputs differ in rank: " + to_string(shape) + " and " + to_string(x));
+    for (size_t d = 0; d < x.size(); ++d) {
+      int64_t& size = shape[d];
+      if (static_cast<int64_t>(d) == axis) size = size == kUnknown || x[d] == kUnknown ? kUnknown : size + x[d];
+      else if (size == kUnknown) size = x[d];
+      else c.require(x[d] == kUnknown || x[d] == size, "its inputs " + to_string(shape) + " and " + to_string(x) + " differ outside axis " + std::to_string(axis));
+    }
+  }
+  if (known) c.output(0, c.dtype(0), shape);
+  else c.output_of_unknown_rank(0, c.dtype(0));
+}
+
+void run_concat(RunContext& c) {
+  const Shape& shape = c.output(0).shape();
+  if (c.output(0).elements() == 0) return;
+  int64_t axis = c.node().integer("axis", 0);
+  if (axis < 0) axis += c.output(0).rank();
+  const int64_t size = bytes_an_element(c, c.output(0));
+  int64_t outer = 1, inner = size;
+  for (int64_t d = 0; d < axis; ++d) outer *= shape[d];
+  for (size_t d = static_cast<size_t>(axis) + 1; d < shape.size(); ++d) inner *= shape[d];
+  std::byte* y = c.output(0).mutable_bytes().data();
+  for_ranges(c.pool(), outer, std::max<int64_t>(1, 4 * kGrain / (inner * shape[axis])), [&](int64_t begin, int64_t end) {
+    for (int64_t o = begin; o < end; ++o) {
+      std::byte* target = y + o * inner * shape[axis];
+      for (size_t i = 0; i < c.input_count(); ++i) {
+        const int64_t run = c.input(i).shape()[axis] * inner;
+        std::memcpy(target, c.input(i).bytes().data() + o * run, static_cast<size_t>(run));
+        target += run;
+      }
+    }
+  });
+}
+
+struct Slicing {
+  std::vector<int64_t> starts, steps;
+  Shape shape;
+};
+
+/// ONNX Slice with starts, ends, axes and steps known; unknown input sizes stay unknown.
+Slicing read_slice(const InferContext& c, const Shape& x) {
+  const auto rank = static_cast<int64_t>(x.size());
+  Slicing s{std::vector<int64_t>(x.size(), 0), std::vector<int64_t>(x.size(), 1), x};
+  const auto starts = integers_of(*c.data(1)), ends = integers_of(*c.data(2));
+  std::vector<int64_t> axes(starts.size()), steps(starts.size(), 1);
+  std::iota(axes.begin(), axes.end(), 0);
+  if (c.has(3)) axes = integers_of(*c.data(3));
+  if (c.has(4)) steps = integers_of(*c.data(4));
+  c.require(ends.size() == starts.size() && axes.size() == starts.size() && steps.size() == starts.size(),
+            "starts, ends, axes and steps differ in length");
+  for (size_t i = 0; i < starts.size(); ++i) {
+    const auto d = static_cast<size_t>(checked_axis(c, axes[i], rank));
+    c.require(steps[i] != 0 && steps[i] != INT64_MIN, "a step is " + std::to_string(steps[i]));
+    s.steps[d] = steps[i];
+    if (x[d] == kUnknown || x[d] == 0) continue;
+    const bool forward = steps[i] > 0;
+    const int64_t size = x[d];
+    // ONNX: negative positions count from the end, then clamp to [0, size] forwards and [-1, size - 1] backwards.
+    const auto place = [&](int64_t v, int64_t low, int64_t high) {
+      return std::clamp(v < 0 ? std::max(v, -size - 1) + size : v, low, high);
+    };
+    const int64_t start = place(starts[i], 0, forward ? size : size - 1);
+    const int64_t end = place(ends[i], forward ? 0 : -1, forward ? size : size - 1);
+    const int64_t distance = forward ? end - start : start - end;
+    const int64_t step = forward ? steps[i] : -steps[i];
+    s.starts[d] = start;
+    s.shape[d] = distance > 0 ? (distance - 1) / step + 1 : 0;
+  }
+  // A size that is not known stays unknown unless the slice takes all of it.
+  for (size_t i = 0; i < starts.size(); ++i) {
+    const auto d = static_cast<size_t>(checked_axis(c, axes[i], rank));
+    if (x[d] == kUnknown) s.shape[d] = kUnknown;
+  }
+  return s;
+}
+
+void infer_slice(InferContext& c) {
+  if (!c.shape_known(0)) return c.output_of_unknown_rank(0, c.dtype(0));
+  for (size_t i = 1; i < c.input_count(); ++i)
+    if (c.has(i) && !c.data(i)) return c.output(0, c.dtype(0), Shape(c.shape(0).size(), kUnknown));
+  c.output(0, c.dtype(0), read_slice(c, c.shape(0)).shape);
+}
+
+/// The facts of a running node's inputs, for operators that read their shape inputs again.
+std::vector<InputFacts> facts_of(const RunContext& c) {
+  std::vector<InputFacts> facts(c.input_count());
+  for (size_t i = 0; i < facts.size(); ++i)
+    if (c.has(i)) facts[i] = {true, c.input(i).dtype(), true, c.input(i).shape(), &c.input(i)};
+  return facts;
+}
+
+void run_slice(RunContext& c) {
+  if (c.output(0).elements() == 0) return;
+  const auto facts = facts_of(c);
+  const Slicing s = read_slice(InferContext(c.node(), facts, {}), c.input(0).shape());
+  auto strides = row_major_strides(c.input(0).shape());
+  int64_t offset = 0;
+  for (size_t d = 0; d < strides.size(); ++d) {
+    offset += s.starts[d] * strides[d];
+    strides[d] *= s.steps[d];
+  }
+  const int64_t size = bytes_an_element(c, c.input(0));
+  const std::byte* x = c.input(0).bytes().data() + offset * size;
+  std::byte* y = c.output(0).mutable_bytes().data();
+  Shape shape = c.output(0).shape();
+  if (shape.empty()) shape = {1}, strides = {1};
+  switch (size) {
+    case 1: gather_strided(reinterpret_cast<const uint8_t*>(x), reinterpret_cast<uint8_t*>(y), shape, strides, c.pool()); break;
+    case 2: gather_strided(reinterpret_cast<const uint16_t*>(x), reinterpret_cast<uint16_t*>(y), shape, strides, c.pool()); break;
+    case 4: gather_strided(reinterpret_cast<const uint32_t*>(x), reinterpret_cast<uint32_t*>(y), shape, strides, c.pool()); break;
+    default: gather_strided(reinterpret_cast<const uint64_t*>(x), reinterpret_cast<uint64_t*>(y), shape, strides, c.pool()); break;
+  }
+}
+
+/// Elements added before and after each dimension (negative: taken away).
+struct Padding {
+  std::vector<int64_t> before, after;
+};
+Padding read_padding(const InferContext& c, size_t rank) {
+  Padding p{std::vector<int64_t>(rank, 0), std::vector<int64_t>(rank, 0)};
+  const auto pads = integers_of(*c.data(1));
+  std::vector<int64_t> axes(rank);
+  std::iota(axes.begin(), axes.end(), 0);
+  if (c.has(3)) axes = integers_of(*c.data(3));
+  c.require(pads.size() == 2 * axes.size(), "pads has " + std::to_string(pads.size()) + " values, " + std::to_string(2 * axes.size()) + " were expected");
+  for (size_t i = 0; i < axes.size(); ++i) {
+    const auto d = static_cast<size_t>(checked_axis(c, axes[i], static_cast<int64_t>(rank)));
+    for (const int64_t v : {pads[i], pads[i + axes.size()]})
+      c.require(std::abs(v) <= (int64_t{1} << 30), "pads holds " + std::to_string(v) + ", out of range");
+    p.before[d] = pads[i];
+    p.after[d] = pads[i + axes.size()];
+  }
+  return p;
+}
+
+void infer_pad(InferContext& c) {
+  const std::string mode = c.node().text("mode", "constant");
+  c.require(mode == "constant" || mode == "reflect" || mode == "edge" || mode == "wrap", "mode is " + base::in_quotes(mode));
+  if (!c.shape_known(0)) return c.output_of_unknown_rank(0, c.dtype(0));
+  Shape shape = c.shape(0);
+  if (!c.data(1) || (c.has(3) && !c.data(3))) return c.output(0, c.dtype(0), Shape(shape.size(), kUnknown));
+  const Padding p = read_padding(c, shape.size());
+  for (size_t d = 0; d < shape.size(); ++d) {
+    if (shape[d] == kUnknown) continue;
+    c.require(mode == "constant" || shape[d] > 0 || (p.before[d] <= 0 && p.after[d] <= 0), "cannot extend an empty dimension");
+    shape[d] += p.before[d] + p.after[d];
+    c.require(shape[d] >= 0, "takes away more than dimension " + std::to_string(d) + " has");
+  }
+  c.output(0, c.dtype(0), shape);
+}
+
+/// Where position `i` of a padded dimension reads from: a position in [0, size), or -1 for the constant.
+int64_t source_position(int64_t i, int64_t size, const std::string& mode) {
+  if (i >= 0 && i < size) return i;
+  if (mode == "constant") return -1;
+  if (mode == "edge") return i < 0 ? 0 : size - 1;
+  if (mode == "wrap") return ((i % size) + size) % size;
+  if (size == 1) return 0;
+  const int64_t period = 2 * (size - 1);  // reflect
+  const int64_t r = ((i % period) + period) % period;
+  return r < size ? r : period - r;
+}
+
+void run_pad(RunContext& c) {
+  if (c.output(0).elements() == 0) return;
+  const auto facts = facts_of(c);
+  const Shape &in = c.input(0).shape(), &out = c.output(0).shape();
+  const Padding p = read_padding(InferContext(c.node(), facts, {}), in.size());
+  const std::string mode = c.node().text("mode", "constant");
+  const auto size = static_cast<size_t>(bytes_an_element(c, c.input(0)));
+  std::array<std::byte, 8> fill{};
+  if (c.has(2) && c.input(2).elements() > 0) {
+    if (c.input(2).dtype() != c.input(0).dtype()) c.malformed("its constant has another type than its input");
+    std::memcpy(fill.data(), c.input(2).bytes().data(), size);
+  }
+  const size_t rank = in.size();
+  const std::byte* x = c.input(0).bytes().data();
+  std::byte* y = c.output(0).mutable_bytes().data();
+  if (rank == 0) return void(std::memcpy(y, x, size));
+  const auto strides = row_major_strides(in);
+  std::vector<std::vector<int64_t>> source(rank);
+  for (size_t d = 0; d < rank; ++d)
+    for (int64_t i = 0; i < out[d]; ++i) source[d].push_back(source_position(i - p.before[d], in[d], mode));
+  const int64_t inner = out[rank - 1];
+  for_ranges(c.pool(), c.output(0).elements() / inner, std::max<int64_t>(1, kGrain / inner), [&](int64_t begin, int64_t end) {
+    for (int64_t run = begin; run < end; ++run) {
+      int64_t rest = run, base_at = 0;
+      bool constant = false;
+      for (size_t d = rank - 1; d-- > 0; rest /= out[d]) {
+        const int64_t from = source[d][static_cast<size_t>(rest % out[d])];
+        constant = constant || from < 0;
+        base_at += from * strides[d];
+      }
+      std::byte* target = y + static_cast<size_t>(run * inner) * size;
+      for (int64_t i = 0; i < inner; ++i, target += size) {
+        const int64_t from = constant ? -1 : source[rank - 1][static_cast<size_t>(i)];
+        std::memcpy(target, from < 0 ? fill.data() : x + static_cast<size_t>(base_at + from) * size, size);
+      }
+    }
+  });
+}
+
+void infer_gather(InferContext& c) {
+  c.require(c.dtype(1) == DType::i64 || c.dtype(1) == DType::i32, "its indices must be 32- or 64-bit integers");
+  if (!c.shape_known(0) || !c.shape_known(1)) return c.output_of_unknown_rank(0, c.dtype(0));
+  const Shape& x = c.shape(0);
+  const int64_t axis = checked_axis(c, c.node().integer("axis", 0), static_cast<int64_t>(x.size()));
+  Shape shape(x.begin(), x.begin() + axis);
+  shape.insert(shape.end(), c.shape(1).begin(), c.shape(1).end());
+  shape.insert(shape.end(), x.begin() + axis + 1, x.end());
+  c.output(0, c.dtype(0), shape);
+}
+
+void run_gather(RunContext& c) {
+  const Shape& x = c.input(0).shape();
+  int64_t axis = c.node().integer("axis", 0);
+  if (axis < 0) axis += c.input(0).rank();
+  const int64_t length = x[axis];
+  int64_t outer = 1, inner = bytes_an_element(c, c.input(0));
+  for (int64_t d = 0; d < axis; ++d) outer *= x[d];
+  for (size_t d = static_cast<size_t>(axis) + 1; d < x.size(); ++d) inner *= x[d];
+  auto indices = integers_of(c.input(1));
+  for (int64_t& i : indices) {
+    if (i < -length || i >= length) c.malformed("index " + std::to_string(i) + " is outside its axis of size " + std::to_string(length));
+    if (i < 0) i += length;
+  }
+  std::byte* y = c.output(0).mutable_bytes().data();
+  for (int64_t o = 0; o < outer; ++o)
+    for (const int64_t i : indices) {
+      std::memcpy(y, c.input(0).bytes().data() + (o * length + i) * inner, static_cast<size_t>(inner));
+      y += inner;
+    }
+}
+
+}  // namespace
+
+const Operator& transpose() {
+  static const Operator op{"Transpose", "", 1, 1, 1, infer_transpose, run_transpose, Layout::kFixed, false};
+  return op;
+}
+const Operator& concat() {
+  static const Operator op{"Concat", "", 1, 1 << 20, 1, infer_concat, run_concat, Layout::kFixed, false};
+  return op;
+}
+const Operator& slice() {
+  static const Operator op{"Slice", "", 3, 5, 1, infer_slice, run_slice, Layout::kFixed, false};
+  return op;
+}
+const Operator& pad() {
+  static const Operator op{"Pad", "", 2, 4, 1, infer_pad, run_pad, Layout::kFixed, false};
+  return op;
+}
+const Operator& gather() {
+  static const Operator op{"Gather", "", 2, 2, 1, infer_gather, run_gather, Layout::kFixed, false};
+  return op;
+}
+
+}  // namespace nibble::ops

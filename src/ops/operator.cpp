@@ -1,0 +1,67 @@
+#include "ops/operator.h"
+
+#include <array>
+
+namespace nibble::ops {
+
+#define NIBBLE_OPERATOR(function) const Operator& function();
+#include "ops/operators.def"
+#undef NIBBLE_OPERATOR
+
+std::span<const Operator* const> all_operators() {
+  static const std::vector<const Operator*> table = {
+#define NIBBLE_OPERATOR(function) &function(),
+#include "ops/operators.def"
+#undef NIBBLE_OPERATOR
+  };
+  return table;
+}
+
+const Operator* find_operator(std::string_view name, std::string_view domain) {
+  if (domain == "ai.onnx") domain = "";
+  for (const Operator* op : all_operators())
+    if (op->name == name && op->domain == domain) return op;
+  return nullptr;
+}
+
+const InputFacts& InferContext::input(size_t i) const {
+  if (!has(i)) malformed("its input " + std::to_string(i) + " is missing");
+  return inputs_[i];
+}
+
+void InferContext::output(size_t i, DType dtype, Shape shape) {
+  if (i >= outputs_.size()) return;
+  for (const int64_t size : shape) require(size >= 0 || size == kUnknown, "an output size would be negative");
+  outputs_[i] = {dtype, true, std::move(shape)};
+}
+
+void InferContext::output_of_unknown_rank(size_t i, DType dtype) {
+  if (i < outputs_.size()) outputs_[i] = {dtype, false, {}};
+}
+
+void InferContext::malformed(const std::string& sentence) const { base::fail_malformed(node_.describe(), sentence); }
+void InferContext::unsupported(const std::string& sentence) const {
+  base::fail_unsupported(node_.describe(), sentence);
+}
+void RunContext::unsupported(const std::string& sentence) const { base::fail_unsupported(node_.describe(), sentence); }
+void RunContext::malformed(const std::string& sentence) const { base::fail_malformed(node_.describe(), sentence); }
+
+int64_t checked_axis(const InferContext& c, int64_t axis, int64_t rank) {
+  if (axis < -rank || axis >= rank)
+    c.malformed("axis " + std::to_string(axis) + " is outside [" + std::to_string(-rank) + ", " +
+                std::to_string(rank - 1) + "]");
+  return axis < 0 ? axis + rank : axis;
+}
+
+void infer_node(const Node& node, std::span<const InputFacts> inputs, std::span<OutputFacts> outputs) {
+  const Operator* op = find_operator(node.op, node.domain);
+  if (!op) base::fail_unsupported(node.describe(), "this operator is not supported");
+  InferContext c(node, inputs, outputs);
+  c.require(inputs.size() >= op->min_inputs && inputs.size() <= op->max_inputs,
+            "has " + std::to_string(inputs.size()) + " inputs, between " + std::to_string(op->min_inputs) + " and " +
+                std::to_string(op->max_inputs) + " were expected");
+  c.require(outputs.size() <= op->max_outputs, "has more outputs than the operator defines");
+  op->infer(c);
+}
+
+}  // namespace nibble::ops

@@ -1,0 +1,139 @@
+#pragma once
+#include <any>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/thread_pool.h"
+#include "graph/graph.h"
+
+namespace nibble::ops {
+
+using graph::Graph;
+using graph::Node;
+using tensor::DType;
+using tensor::element_count;
+using tensor::is_known;
+using tensor::kUnknown;
+using tensor::Shape;
+using tensor::Tensor;
+using tensor::to_string;
+
+/// What is known of one input before the node runs. At run time everything is known.
+struct InputFacts {
+  bool present = false;
+  DType dtype = DType::f32;
+  bool shape_known = false;
+  Shape shape;
+  const Tensor* data = nullptr;  ///< the values themselves, where known
+};
+
+struct OutputFacts {
+  DType dtype = DType::f32;
+  bool shape_known = false;
+  Shape shape;
+};
+
+/// Shape inference of one node: reads facts of the inputs, writes facts of the outputs. Sizes may be kUnknown and ranks
+/// unknown; an operator says as much as it can. Throws Error(kMalformed) for attributes or shapes that clash.
+class InferContext {
+ public:
+  InferContext(const Node& node, std::span<const InputFacts> inputs, std::span<OutputFacts> outputs)
+      : node_(node), inputs_(inputs), outputs_(outputs) {}
+
+  const Node& node() const { return node_; }
+  size_t input_count() const { return inputs_.size(); }
+  size_t output_count() const { return outputs_.size(); }
+  bool has(size_t i) const { return i < inputs_.size() && inputs_[i].present; }
+  /// The input; a missing one is an Error(kMalformed).
+  const InputFacts& input(size_t i) const;
+  DType dtype(size_t i) const { return input(i).dtype; }
+  bool shape_known(size_t i) const { return input(i).shape_known; }
+  const Shape& shape(size_t i) const { return input(i).shape; }
+  const Tensor* data(size_t i) const { return has(i) ? inputs_[i].data : nullptr; }
+
+  void output(size_t i, DType dtype, Shape shape);
+  void output_of_unknown_rank(size_t i, DType dtype);
+
+  /// Error(kMalformed) naming the node.
+  [[noreturn]] void malformed(const std::string& sentence) const;
+  [[noreturn]] void unsupported(const std::string& sentence) const;
+  void require(bool condition, const std::string& sentence) const {
+    if (!condition) malformed(sentence);
+  }
+
+ private:
+  const Node& node_;
+  std::span<const InputFacts> inputs_;
+  std::span<OutputFacts> outputs_;
+};
+
+/// Execution of one node. Outputs are allocated in the inferred type and shape; an operator that only looks at its
+/// input differently may assign a view instead.
+class RunContext {
+ public:
+  RunContext(const Node& node, std::span<const Tensor> inputs, std::span<Tensor> outputs, base::ThreadPool& pool,
+             std::any& state)
+      : node_(node), inputs_(inputs), outputs_(outputs), pool_(pool), state_(state) {}
+
+  const Node& node() const { return node_; }
+  size_t input_count() const { return inputs_.size(); }
+  size_t output_count() const { return outputs_.size(); }
+  bool has(size_t i) const { return i < inputs_.size() && inputs_[i]; }
+  const Tensor& input(size_t i) const { return inputs_[i]; }
+  Tensor& output(size_t i) const { return outputs_[i]; }
+  bool wants(size_t i) const { return i < outputs_.size() && node_.output(i) != graph::kNoValue; }
+  base::ThreadPool& pool() const { return pool_; }
+
+  /// What the node keeps between runs (packed weights, primitives), made on first use.
+  template <typename S>
+  S& state() const {
+    if (!state_.has_value()) state_ = std::make_shared<S>();
+    return **std::any_cast<std::shared_ptr<S>>(&state_);
+  }
+
+  [[noreturn]] void unsupported(const std::string& sentence) const;
+  [[noreturn]] void malformed(const std::string& sentence) const;
+
+ private:
+  const Node& node_;
+  std::span<const Tensor> inputs_;
+  std::span<Tensor> outputs_;
+  base::ThreadPool& pool_;
+  std::any& state_;
+};
+
+/// How an operator treats the order of its dimensions; layout rewriting reads it.
+enum class Layout : uint8_t {
+  kFixed,        ///< the order of dimensions has meaning
+  kElementwise,  ///< every output element depends on the input elements at its own place only
+};
+
+/// One operator of the table: its schema, its shape inference and its execution side by side.
+struct Operator {
+  std::string_view name;
+  std::string_view domain;
+  size_t min_inputs, max_inputs, max_outputs;
+  void (*infer)(InferContext&);
+  void (*run)(RunContext&);
+  Layout layout = Layout::kFixed;
+  /// For each input, whether a quantized constant may be passed undecoded; others arrive as f32.
+  bool takes_quantized_weight = false;
+};
+
+/// The operator, or nullptr. Domain "" is ONNX's own, "nibble" holds the fused operators of the Session.
+const Operator* find_operator(std::string_view name, std::string_view domain);
+/// All operators in table order.
+std::span<const Operator* const> all_operators();
+
+/// Infers one node from its inputs' facts after checking the counts of inputs and outputs.
+void infer_node(const Node& node, std::span<const InputFacts> inputs, std::span<OutputFacts> outputs);
+
+/// An axis in [-rank, rank) made non-negative; Error(kMalformed) otherwise.
+int64_t checked_axis(const InferContext& c, int64_t axis, int64_t rank);
+
+}  // namespace nibble::ops

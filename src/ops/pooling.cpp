@@ -1,0 +1,237 @@
+// MaxPool, AveragePool and their global forms; channels second, or last with the Session's attribute channels_last = 1.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "ops/element_types.h"
+#include "ops/window.h"
+
+namespace nibble::ops {
+namespace {
+
+struct Pool {
+  bool channels_last;
+  int64_t batch, channels;
+  Window window;
+};
+
+Pool read_pool(const Node& node, const Shape& x) {
+  if (x.size() < 3) base::fail_malformed(node.describe(), "its input has shape " + to_string(x) + ", at least 3 dimensions were expected");
+  if (!node.has("kernel_shape")) base::fail_malformed(node.describe(), "kernel_shape is missing");
+  Pool p;
+  p.channels_last = node.integer("channels_last", 0) != 0;
+  p.batch = x[0];
+  p.channels = p.channels_last ? x.back() : x[1];
+  const auto first = x.begin() + (p.channels_last ? 1 : 2);
+  p.window = read_window(node, {first, first + static_cast<std::ptrdiff_t>(x.size() - 2)}, {},
+                         node.integer("ceil_mode", 0) != 0);
+  return p;
+}
+
+Shape pooled_shape(const Pool& p) {
+  Shape shape{p.batch};
+  if (!p.channels_last) shape.push_back(p.channels);
+  shape.insert(shape.end(), p.window.out.begin(), p.window.out.end());
+  if (p.channels_last) shape.push_back(p.channels);
+  return shape;
+}
+
+void infer_pool(InferContext& c) {
+  if (!c.shape_known(0)) {
+    for (size_t i = 0; i < c.output_count(); ++i) c.output_of_unknown_rank(i, i ? DType::i64 : c.dtype(0));
+    return;
+  }
+  const Shape shape = pooled_shape(read_pool(c.node(), c.shape(0)));
+  c.output(0, c.dtype(0), shape);
+  c.output(1, DType::i64, shape);
+}
+
+/// Calls visit(offset) for the position of every element of the window at output position `at` that lies inside the
+/// input; offsets count spatial positions. Returns how many places of the window lie inside the padded input.
+template <typename Visit>
+int64_t walk_window(const Window& w, const std::vector<int64_t>& at, Visit&& visit) {
+  const size_t dims = w.dims();
+  std::vector<int64_t> k(dims, 0);
+  int64_t padded_places = 0;
+  for (;;) {
+    bool inside = true, inside_padded = true;
+    int64_t offset = 0;
+    for (size_t d = 0; d < dims; ++d) {
+      const int64_t p = at[d] * w.strides[d] + k[d] * w.dilations[d] - w.pads_begin[d];
+      inside = inside && p >= 0 && p < w.in[d];
+      inside_padded = inside_padded && p < w.in[d] + w.pads_end[d];
+      offset = offset * w.in[d] + p;
+    }
+    padded_places += inside_padded;
+    if (inside) visit(offset);
+    size_t d = dims;
+    while (d-- > 0) {
+      if (++k[d] < w.kernel[d]) break;
+      k[d] = 0;
+      if (d == 0) return padded_places;
+    }
+  }
+}
+
+/// Runs body(out_index, at) over the spatial positions of the output.
+std::vector<int64_t> position_of(const Window& w, int64_t index) {
+  std::vector<int64_t> at(w.dims());
+  for (size_t d = w.dims(); d-- > 0; index /= w.out[d]) at[d] = index % w.out[d];
+  return at;
+}
+
+template <typename T>
+void max_pool_planes(RunContext& c, const Pool& p) {
+  const T* x = data_of<T>(c.input(0));
+  T* y = mutable_data_of<T>(c.output(0));
+  int64_t* where = c.wants(1) ? mutable_data_of<int64_t>(c.output(1)) : nullptr;
+  const bool column_major = c.node().integer("storage_order", 0) != 0;
+  const int64_t in = element_count(p.window.in), out = element_count(p.window.out);
+  const auto lowest = [] {
+    if constexpr (is_float<T>) return -std::numeric_limits<ComputeOf<T>>::infinity();
+    else return std::numeric_limits<T>::lowest();
+  }();
+  c.pool().for_each(p.batch * p.channels, [&](int64_t plane, int) {
+    for (int64_t o = 0; o < out; ++o) {
+      ComputeOf<T> best = lowest;
+      int64_t best_at = -1;
+      walk_window(p.window, position_of(p.window, o), [&](int64_t offset) {
+        const auto v = static_cast<ComputeOf<T>>(x[plane * in + offset]);
+        if (best_at < 0 || v > best) best = v, best_at = offset;
+      });
+      y[plane * out + o] = static_cast<T>(best);
+      if (!where) continue;
+      int64_t index = best_at;
+      if (column_major) {  // the index counts columns first over the spatial dimensions
+        index = 0;
+        int64_t rest = best_at, step = 1;
+        std::vector<int64_t> at(p.window.dims());
+        for (size_t d = p.window.dims(); d-- > 0; rest /= p.window.in[d]) at[d] = rest % p.window.in[d];
+        for (size_t d = 0; d < p.window.dims(); step *= p.window.in[d++]) index += at[d] * step;
+      }
+      where[plane * out + o] = plane * in + index;
+    }
+  });
+}
+
+/// Channels last, float: rows of channels combine elementwise.
+template <typename Start, typename Combine, typename Finish>
+void pool_rows(RunContext& c, const Pool& p, Start start, Combine combine, Finish finish) {
+  const float* x = data_of<float>(c.input(0));
+  float* y = mutable_data_of<float>(c.output(0));
+  const int64_t in = element_count(p.window.in), out = element_count(p.window.out), channels = p.channels;
+  const int64_t taps = element_count(p.window.kernel);
+  for_ranges(c.pool(), p.batch * out, std::max<int64_t>(1, kGrain / (channels * taps)), [&](int64_t begin, int64_t end) {
+    for (int64_t o = begin; o < end; ++o) {
+      float* row = y + o * channels;
+      const float* image = x + o / out * in * channels;
+      std::fill_n(row, channels, start);
+      int64_t inside = 0;
+      const int64_t padded = walk_window(p.window, position_of(p.window, o % out), [&](int64_t offset) {
+        const float* source = image + offset * channels;
+        for (int64_t k = 0; k < channels; ++k) row[k] = combine(row[k], source[k]);
+        ++inside;
+      });
+      finish(row, inside, padded);
+    }
+  });
+}
+
+void run_max_pool(RunContext& c) {
+  const Pool p = read_pool(c.node(), c.input(0).shape());
+  if (p.channels_last)
+    return pool_rows(c, p, -std::numeric_limits<float>::infinity(), [](float a, float b) { return b > a ? b : a; },
+                     [](float*, int64_t, int64_t) {});
+  if (!visit_number(c.input(0).dtype(), [&](auto t) { max_pool_planes<decltype(t)>(c, p); }))
+    c.unsupported("takes elements of a type that is not supported");
+}
+
+void run_average_pool(RunContext& c) {
+  const Pool p = read_pool(c.node(), c.input(0).shape());
+  const bool count_padding = c.node().integer("count_include_pad", 0) != 0;
+  if (p.channels_last)
+    return pool_rows(c, p, 0.0f, [](float a, float b) { return a + b; }, [&](float* row, int64_t inside, int64_t padded) {
+      const float divisor = static_cast<float>(count_padding ? padded : inside);
+      for (int64_t k = 0; k < p.channels; ++k) row[k] /= divisor;
+    });
+  const int64_t in = element_count(p.window.in), out = element_count(p.window.out);
+  const bool done = visit_float(c.input(0).dtype(), [&](auto t) {
+    using T = decltype(t);
+    const T* x = data_of<T>(c.input(0));
+    T* y = mutable_data_of<T>(c.output(0));
+    c.pool().for_each(p.batch * p.channels, [&](int64_t plane, int) {
+      for (int64_t o = 0; o < out; ++o) {
+        double sum = 0;
+        int64_t inside = 0;
+        const int64_t padded = walk_window(p.window, position_of(p.window, o), [&](int64_t offset) {
+          sum += static_cast<double>(x[plane * in + offset]);
+          ++inside;
+        });
+        y[plane * out + o] = static_cast<T>(sum / static_cast<double>(count_padding ? padded : inside));
+      }
+    });
+  });
+  if (!done) c.unsupported("takes elements of a type that is not supported");
+}
+
+void infer_global(InferContext& c) {
+  if (!c.shape_known(0)) return c.output_of_unknown_rank(0, c.dtype(0));
+  Shape shape = c.shape(0);
+  c.require(shape.size() >= 3, "its input has shape " + to_string(shape) + ", at least 3 dimensions were expected");
+  const bool last = c.node().integer("channels_last", 0) != 0;
+  for (size_t d = 1; d < shape.size(); ++d)
+    if (d != (last ? shape.size() - 1 : 1)) shape[d] = 1;
+  c.output(0, c.dtype(0), shape);
+}
+
+/// Sums in double over each channel of each image, whatever the layout; `max` takes the largest instead.
+void run_global(RunContext& c, bool max) {
+  const Shape& shape = c.input(0).shape();
+  const bool last = c.node().integer("channels_last", 0) != 0;
+  const int64_t batch = shape[0], channels = last ? shape.back() : shape[1];
+  if (batch * channels == 0) return;
+  const int64_t area = c.input(0).elements() / (batch * channels);
+  if (area == 0) c.malformed("its input has no positions to pool over");
+  const int64_t step = last ? channels : 1;
+  const bool done = visit_float(c.input(0).dtype(), [&](auto t) {
+    using T = decltype(t);
+    const T* x = data_of<T>(c.input(0));
+    T* y = mutable_data_of<T>(c.output(0));
+    for_ranges(c.pool(), batch * channels, std::max<int64_t>(1, kGrain / area), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const T* plane = last ? x + i / channels * area * channels + i % channels : x + i * area;
+        double sum = max ? -std::numeric_limits<double>::infinity() : 0;
+        for (int64_t k = 0; k < area; ++k) {
+          const double v = static_cast<double>(plane[k * step]);
+          sum = max ? std::max(sum, v) : sum + v;
+        }
+        y[i] = static_cast<T>(max ? sum : sum / static_cast<double>(area));
+      }
+    });
+  });
+  if (!done) c.unsupported("takes elements of a type that is not supported");
+}
+
+void run_global_average_pool(RunContext& c) { run_global(c, false); }
+void run_global_max_pool(RunContext& c) { run_global(c, true); }
+
+}  // namespace
+
+const Operator& max_pool() {
+  static const Operator op{"MaxPool", "", 1, 1, 2, infer_pool, run_max_pool, Layout::kFixed, false};
+  return op;
+}
+const Operator& average_pool() {
+  static const Operator op{"AveragePool", "", 1, 1, 1, infer_pool, run_average_pool, Layout::kFixed, false};
+  return op;
+}
+const Operator& global_average_pool() {
+  static const Operator op{"GlobalAveragePool", "", 1, 1, 1, infer_global, run_global_average_pool, Layout::kFixed, false};
+  return op;
+}
+const Operator& global_max_pool() {
+  static const Operator op{"GlobalMaxPool", "", 1, 1, 1, infer_global, run_global_max_pool, Layout::kFixed, false};
+  return op;
+}
+
+}  // namespace nibble::ops

@@ -1,0 +1,159 @@
+#include "quant/apply.h"
+
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "base/error.h"
+#include "codec/format.h"
+#include "fit/quantize.h"
+#include "runtime/infer_shapes.h"
+
+namespace nibble::quant {
+namespace {
+
+using graph::Graph;
+using graph::Node;
+using graph::ValueId;
+using tensor::Tensor;
+
+/// The float weight with NaN and infinity replaced by 0 (the plan refused them unless that was asked for).
+Tensor finite_weight(const Tensor& weight) {
+  bool finite = true;
+  for (const float v : weight.values<float>()) finite = finite && std::isfinite(v);
+  if (finite) return weight;
+  Tensor copy(tensor::DType::f32, weight.shape(), true);
+  auto to = copy.mutable_values<float>();
+  const auto from = weight.values<float>();
+  for (size_t i = 0; i < to.size(); ++i) to[i] = std::isfinite(from[i]) ? from[i] : 0.0f;
+  return copy;
+}
+
+fit::QuantizedMatrix quantize_weight(const LayerPlan& layer, const Tensor& weight, const Scheme& scheme,
+                                     const Calibration* calibration, base::ThreadPool& pool) {
+  fit::MatrixView view{weight.values<float>().data(), layer.rows, layer.columns, layer.columns, 1};
+  if (layer.transposed) {
+    view.row_stride = 1;
+    view.column_stride = layer.rows;
+  }
+  if (calibration && scheme.clip->name == "minmax" && layer.group == 0 && layer.grid.format->block == 0) {
+    // A range that was given for this tensor takes the place of its own.
+    const auto it = calibration->weights.find(layer.weight_name);
+    if (it != calibration->weights.end() && layer.per_tensor) {
+      const fit::Range range{it->second.min, it->second.max};
+      return fit::quantize_with_ranges(view, layer.grid, {&range, 1}, *scheme.round, pool);
+    }
+  }
+  fit::ClipOptions options;
+  options.percentile = scheme.percentile;
+  return fit::quantize_matrix(view, layer.grid, layer.group, layer.per_tensor, *scheme.clip, *scheme.round, options, {}, pool);
+}
+
+/// Adds QuantizeLinear and DequantizeLinear after `a.value`; returns what readers of the quantized value read.
+ValueId add_pair(Graph& graph, const ActivationPlan& a) {
+  const graph::Value source = graph.value(a.value);
+  const tensor::DType type = a.bits == 4 ? tensor::DType::uint4 : tensor::DType::u8;
+  const std::string stem = source.name + (a.bits == 4 ? "_u4" : "_u8");
+  const auto zero = static_cast<int8_t>(static_cast<uint8_t>(a.params.zero));
+  const ValueId scale = graph.add_constant(graph.unique_name(stem + "_scale"), Tensor::scalar<float>(a.params.scale));
+  const ValueId zero_point = graph.add_constant(
+      graph.unique_name(stem + "_zero_point"),
+      a.bits == 4 ? codec::pack(type, {}, {&zero, 1}) : Tensor::scalar<uint8_t>(static_cast<uint8_t>(a.params.zero)));
+  graph::Value codes = source, real = source;
+  codes.name = graph.unique_name(stem);
+  codes.dtype = type;
+  codes.constant = real.constant = Tensor();
+  real.name = graph.unique_name(stem + "_dequantized");
+  const ValueId codes_id = graph.add_value(std::move(codes)), real_id = graph.add_value(std::move(real));
+  Node quantize;
+  quantize.op = "QuantizeLinear";
+  quantize.name = graph.value(codes_id).name;
+  quantize.inputs = {a.value, scale, zero_point};
+  quantize.outputs = {codes_id};
+  graph.add_node(std::move(quantize));
+  Node dequantize;
+  dequantize.op = "DequantizeLinear";
+  dequantize.name = graph.value(real_id).name;
+  dequantize.inputs = {codes_id, scale, zero_point};
+  dequantize.outputs = {real_id};
+  graph.add_node(std::move(dequantize));
+  return real_id;
+}
+
+void quantize_activations(Graph& graph, const Plan& plan) {
+  std::map<std::pair<ValueId, int>, ValueId> pairs;
+  for (const ActivationPlan& a : plan.activations) {
+    if (!a.calibrated)
+      base::fail_usage("value " + base::in_quotes(a.name), "has no range, quantizing activations needs data", "--calib DATA or --ranges FILE");
+    pairs[{a.value, a.bits}] = add_pair(graph, a);
+  }
+  for (const LayerPlan& layer : plan.layers) {
+    if (layer.bits == 16 || layer.activation_bits == 16) continue;
+    ValueId& x = graph.node(layer.node).inputs[0];
+    x = pairs.at({x, layer.activation_bits});
+  }
+  if (plan.scheme.positions != Positions::kAll) return;
+  for (graph::NodeId id = 0; id < graph.node_count(); ++id) {
+    Node& node = graph.node(id);
+    if (node.op != "Add" || !node.domain.empty() || node.inputs.size() != 2) continue;
+    if (graph.is_constant(node.inputs[0]) || graph.is_constant(node.inputs[1])) continue;
+    for (ValueId& v : node.inputs) {
+      const auto it = pairs.find({v, plan.scheme.activation_bits});
+      if (it != pairs.end()) v = it->second;
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<LayerResult> apply(Graph& graph, const Plan& plan, const Calibration* calibration, base::ThreadPool& pool,
+                               base::Progress& progress) {
+  std::vector<LayerResult> results;
+  std::map<std::pair<ValueId, bool>, std::pair<ValueId, LayerResult>> done;  // a weight that several nodes share
+  progress.begin("quantize", static_cast<int64_t>(plan.layers.size()), "layers");
+  int64_t count = 0;
+  for (const LayerPlan& layer : plan.layers) {
+    progress.check_cancelled();
+    if (layer.bits < 16) {
+      const auto key = std::make_pair(layer.weight, layer.transposed);
+      auto it = done.find(key);
+      if (it == done.end()) {
+        const Tensor weight = finite_weight(graph.value(layer.weight).constant);
+        const fit::QuantizedMatrix q = [&] {
+          try {
+            return quantize_weight(layer, weight, plan.scheme, calibration, pool);
+          } catch (const base::Error& e) {
+            throw e.within("tensor " + base::in_quotes(layer.weight_name));
+          }
+        }();
+        const Tensor codes = fit::to_tensor(q, layer.shape, layer.transposed);
+        LayerResult result;
+        result.name = layer.name;
+        result.weight_name = layer.weight_name;
+        result.sqnr_db = q.error > 0 ? 10.0 * std::log10(q.signal / q.error) : std::numeric_limits<double>::infinity();
+        result.bytes = codec::stored_bytes(codes);
+        result.bits_per_weight = 8.0 * static_cast<double>(result.bytes) / static_cast<double>(codes.elements());
+        const ValueId id = graph.add_constant(layer.weight_name, codes, graph::Role::kWeight);
+        it = done.emplace(key, std::make_pair(id, result)).first;
+      }
+      graph.node(layer.node).inputs[1] = it->second.first;
+      results.push_back(it->second.second);
+      results.back().name = layer.name;
+    }
+    progress.advance(++count);
+  }
+  progress.end();
+  quantize_activations(graph, plan);
+  graph.metadata["nibble.scheme"] = to_text(plan.scheme);
+  graph.compact();
+  // A float weight that is still read elsewhere keeps its name; the quantized copy gets another.
+  std::map<std::string, int> seen;
+  for (ValueId v = 0; v < graph.value_count(); ++v) {
+    std::string& name = graph.value(v).name;
+    if (seen[name]++ > 0) name = graph.unique_name(name + "_4bit");
+  }
+  runtime::infer_shapes(graph);
+  return results;
+}
+
+}  // namespace nibble::quant

@@ -1,0 +1,277 @@
+#include "quant/plan/plan.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "base/error.h"
+#include "codec/format.h"
+
+namespace nibble::quant {
+namespace {
+
+using graph::Graph;
+using graph::kNoValue;
+using graph::Node;
+using graph::NodeId;
+using graph::ValueId;
+using tensor::DType;
+using tensor::Tensor;
+
+std::string name_of_node(const Graph& graph, const Node& node) {
+  return !node.name.empty() || node.output(0) == kNoValue ? node.name : graph.value(node.output(0)).name;
+}
+
+bool is_product(const Node& node) {
+  return node.domain.empty() && (node.op == "Conv" || node.op == "Gemm" || node.op == "MatMul");
+}
+
+/// Why a product's weight cannot be quantized at all; empty if it can. Fills the layer's shape.
+std::string describe_weight(const Graph& graph, const Node& node, LayerPlan& layer) {
+  const Tensor& w = graph.value(layer.weight).constant;
+  layer.shape = w.shape();
+  if (w.quantization()) return "its weight is quantized already";
+  if (w.dtype() != DType::f32) return "its weight is of type " + std::string(name_of(w.dtype())) + ", 32-bit floats were expected";
+  if (w.elements() == 0) return "its weight is empty";
+  if (node.op == "Conv") {
+    layer.rows = w.shape()[0];
+    layer.columns = w.elements() / layer.rows;
+    layer.depthwise = w.shape()[1] == 1 && node.integer("group", 1) == layer.rows && layer.rows > 1;
+    return {};
+  }
+  if (w.rank() != 2) return "its weight " + tensor::to_string(w.shape()) + " is no matrix";
+  layer.transposed = node.op == "MatMul" || node.integer("transB", 0) == 0;
+  layer.rows = w.shape()[layer.transposed ? 1 : 0];
+  layer.columns = w.shape()[layer.transposed ? 0 : 1];
+  return {};
+}
+
+void check_finite(const Graph& graph, const LayerPlan& layer) {
+  const auto values = graph.value(layer.weight).constant.values<float>();
+  int64_t bad = 0, first_bad = -1;
+  for (size_t i = 0; i < values.size(); ++i)
+    if (!std::isfinite(values[i])) {
+      ++bad;
+      if (first_bad < 0) first_bad = static_cast<int64_t>(i);
+    }
+  if (bad)
+    base::fail_malformed("tensor " + base::in_quotes(layer.weight_name),
+                         "is " + std::to_string(values[static_cast<size_t>(first_bad)]) + " at index " + std::to_string(first_bad) + (bad > 1 ? " (" + std::to_string(bad) + " such values)" : ""),
+                         "--nonfinite zero replaces such values by 0");
+}
+
+bool matches(const Keep& keep, const LayerPlan& layer) {
+  if (keep.layers == "first") return layer.first;
+  if (keep.layers == "last") return layer.last;
+  if (keep.layers == "depthwise") return layer.depthwise;
+  return keep.layers == layer.name || keep.layers == layer.weight_name;
+}
+
+/// Decides bits, grid and granularity of a layer that can be quantized.
+void choose_format(const Scheme& scheme, LayerPlan& layer) {
+  layer.grid = scheme.weights;
+  layer.bits = scheme.weights.format->bits;
+  layer.group = scheme.group;
+  layer.per_tensor = scheme.per_tensor;
+  layer.activation_bits = scheme.activation_bits;
+  for (const Keep& keep : scheme.keep) {
+    if (!matches(keep, layer)) continue;
+    layer.bits = keep.bits;
+    layer.note = "kept at " + std::to_string(keep.bits) + " bits (keep=" + keep.layers + ")";
+    if (keep.bits == 8) {
+      layer.grid = fit::make_grid(*codec::find_format("int8"), fit::Map::kRestricted);
+      layer.group = 0;
+      layer.per_tensor = false;
+      layer.activation_bits = std::max(8, scheme.activation_bits);
+    }
+    break;
+  }
+  if (layer.bits == 16) {
+    layer.activation_bits = 16;
+    return;
+  }
+  if (layer.group > 0 && layer.columns < 2 * layer.group && layer.grid.format->block == 0) {
+    layer.note += (layer.note.empty() ? "" : "; ") + std::string("a scale a channel: ") + std::to_string(layer.columns) + " inputs are fewer than two groups";
+    layer.group = 0;
+  }
+}
+
+void count_bytes(LayerPlan& layer) {
+  const int64_t weights = layer.rows * layer.columns;
+  layer.bytes_before = weights * 4;
+  if (layer.bits == 16) {
+    layer.bytes_after = layer.bytes_before;
+    return;
+  }
+  const int64_t length = layer.per_tensor ? weights : layer.group ? layer.group : layer.columns;
+  const int64_t groups = layer.per_tensor ? 1 : layer.rows * ((layer.columns + length - 1) / length);
+  const double a_group = (layer.grid.bits_per_weight(length) - layer.grid.format->bits) * static_cast<double>(length);  // bits
+  layer.bytes_after = tensor::packed_bytes(layer.grid.format->code, weights) + static_cast<int64_t>(std::ceil(a_group * static_cast<double>(groups) / 8));
+  layer.bits_per_weight = 8.0 * static_cast<double>(layer.bytes_after) / static_cast<double>(weights);
+}
+
+void find_layers(const Graph& graph, const PlanOptions& options, Plan& plan, std::vector<std::string>& refused) {
+  for (NodeId id = 0; id < graph.node_count(); ++id) {
+    const Node& node = graph.node(id);
+    if (node.removed) continue;
+    const std::string name = name_of_node(graph, node);
+    if (!is_product(node)) {
+      // Other operators with large constants are not silently passed over.
+      for (const ValueId v : node.inputs)
+        if (graph.is_constant(v) && graph.value(v).constant.dtype() == DType::f32 && graph.value(v).constant.elements() >= 4096)
+          plan.left_out.push_back(base::printable(name) + " (" + node.op + "): its constant " + tensor::to_string(graph.value(v).shape) + " stays as it is, schemes quantize Conv, Gemm and MatMul");
+      continue;
+    }
+    if (!graph.is_constant(node.input(1))) {
+      plan.left_out.push_back(base::printable(name) + " (" + node.op + "): its second operand is computed, not constant");
+      continue;
+    }
+    LayerPlan layer;
+    layer.node = id;
+    layer.name = name;
+    layer.op = node.op;
+    layer.weight = node.input(1);
+    layer.weight_name = graph.value(layer.weight).name;
+    const std::string reason = describe_weight(graph, node, layer);
+    if (!reason.empty()) {
+      layer.note = reason;
+      layer.bytes_before = layer.bytes_after = codec::stored_bytes(graph.value(layer.weight).constant);
+      refused.push_back(base::in_quotes(name) + " (" + reason + ")");
+    } else if (!options.zero_nonfinite) {
+      check_finite(graph, layer);
+    }
+    plan.layers.push_back(std::move(layer));
+  }
+}
+
+/// Both operands of an Add that are computed, of equal shape: a residual connection.
+bool is_residual_addition(const Graph& graph, const Node& node) {
+  if (node.removed || !node.domain.empty() || node.op != "Add" || node.inputs.size() != 2) return false;
+  if (graph.is_constant(node.inputs[0]) || graph.is_constant(node.inputs[1])) return false;
+  return graph.value(node.inputs[0]).dtype == DType::f32;
+}
+
+void find_activations(const Graph& graph, Plan& plan) {
+  const auto add = [&](ValueId v, int bits, const std::string& position) {
+    for (ActivationPlan& a : plan.activations)
+      if (a.value == v && a.bits == bits) return void(a.position += a.position.find(position) == std::string::npos ? ", " + position : "");
+    const bool input = std::find(graph.inputs.begin(), graph.inputs.end(), v) != graph.inputs.end();
+    plan.activations.push_back({v, graph.value(v).name, bits, (input ? "network input, " : "") + position, false, false, {}});
+  };
+  for (const LayerPlan& layer : plan.layers)
+    if (layer.bits < 16 && layer.activation_bits < 16) {
+      const std::string what = layer.op == "Conv" ? "input of convolutions" : "input of products";
+      add(graph.node(layer.node).input(0), layer.activation_bits, what);
+    }
+  if (plan.scheme.positions != Positions::kAll || plan.scheme.activation_bits == 16) return;
+  for (NodeId id = 0; id < graph.node_count(); ++id)
+    if (is_residual_addition(graph, graph.node(id)))
+      for (const ValueId v : graph.node(id).inputs) add(v, plan.scheme.activation_bits, "input of residual additions");
+}
+
+}  // namespace
+
+int64_t Plan::quantized_layers() const {
+  return std::count_if(layers.begin(), layers.end(), [](const LayerPlan& l) { return l.bits < 16; });
+}
+
+Plan make_plan(const Graph& graph, const Scheme& scheme, const Calibration* calibration, const PlanOptions& options) {
+  Plan plan;
+  plan.scheme = scheme;
+  std::vector<std::string> refused;
+  find_layers(graph, options, plan, refused);
+  if (!refused.empty() && !options.allow_fallback) {
+    std::string list;
+    for (size_t i = 0; i < refused.size() && i < 5; ++i) list += (i ? ", " : "") + refused[i];
+    if (refused.size() > 5) list += ", ...";
+    base::fail_unsupported("", std::to_string(refused.size()) + (refused.size() == 1 ? " layer" : " layers") + " cannot be quantized: " + list,
+                           "--allow-fallback leaves such layers as they are");
+  }
+  std::vector<LayerPlan*> products;
+  for (LayerPlan& layer : plan.layers)
+    if (layer.note.empty()) products.push_back(&layer);
+  if (products.empty())
+    base::fail_unsupported("", "the network has no Conv, Gemm or MatMul with constant weights, so there is nothing to quantize");
+  products.front()->first = true;
+  products.back()->last = true;
+  for (const Keep& keep : scheme.keep)
+    if (std::none_of(products.begin(), products.end(), [&](const LayerPlan* l) { return matches(keep, *l); }))
+      base::fail_usage("keep=" + base::printable(keep.layers), "matches no layer", "write first, last, depthwise, or a layer's name as `nibble inspect -v` lists them");
+  for (LayerPlan* layer : products) {
+    choose_format(scheme, *layer);
+    count_bytes(*layer);
+  }
+  find_activations(graph, plan);
+
+  int64_t constants = 0, largest = 0, before = 0, after = 0;
+  std::set<ValueId> counted;
+  for (ValueId v = 0; v < graph.value_count(); ++v)
+    if (graph.is_constant(v)) constants += codec::stored_bytes(graph.value(v).constant);
+  for (const LayerPlan& layer : plan.layers) {
+    if (!counted.insert(layer.weight).second) continue;
+    before += layer.bytes_before;
+    after += layer.bytes_after;
+    largest = std::max(largest, layer.bytes_before);
+  }
+  // Beside the tensors a file holds names, shapes and nodes: as many bytes as the float file, and the nodes that are added.
+  const int64_t structure = options.file_bytes > constants ? options.file_bytes - constants : 120 * graph.node_count();
+  constexpr int64_t kLayerNodes = 420, kActivationNodes = 330;  // bytes of the added nodes, names included
+  plan.bytes_before = options.file_bytes ? options.file_bytes : constants + structure;
+  plan.bytes_after = constants - before + after + structure + kLayerNodes * plan.quantized_layers() + kActivationNodes * static_cast<int64_t>(plan.activations.size());
+  // The float weights stay mapped; a layer at work holds its codes, parameters and a packed copy.
+  plan.memory_bytes = (int64_t{12} << 20) + constants + after + 2 * largest;
+  const bool search = scheme.clip->name != "minmax";
+  const double a_second = (search ? (scheme.weights.map == fit::Map::kAffine ? 4e6 : 15e6) : 100e6) * options.threads;  // bytes
+  plan.seconds = static_cast<double>(before) / a_second;
+  if (calibration) use_calibration(plan, *calibration);
+  return plan;
+}
+
+std::vector<std::string> observed_values(const Plan& plan) {
+  std::vector<std::string> names;
+  for (const ActivationPlan& a : plan.activations)
+    if (std::find(names.begin(), names.end(), a.name) == names.end()) names.push_back(a.name);
+  return names;
+}
+
+void use_calibration(Plan& plan, const Calibration& calibration) {
+  std::string missing;
+  int64_t count = 0;
+  for (ActivationPlan& a : plan.activations) {
+    const auto it = calibration.activations.find(a.name);
+    if (it == calibration.activations.end()) {
+      if (++count <= 3) missing += (count > 1 ? ", " : "") + base::in_quotes(a.name);
+      continue;
+    }
+    const ValueStatistics& s = it->second;
+    const fit::Grid grid = activation_grid(a.bits);
+    a.calibrated = true;
+    a.is_signed = s.min < 0;
+    const auto& bins = s.histogram.counts;
+    if (s.count == 0 || plan.scheme.activation_clip->name == "minmax" || bins.empty()) {
+      a.params = fit::params_from_range(std::min(s.min, 0.0f), std::max(s.max, 0.0f), grid);
+      continue;
+    }
+    // The values are the bin centres, clamped to the range that was seen; zeros lie on a level whatever the scale.
+    std::vector<float> centres, weights;
+    const double width = std::ldexp(1.0, s.histogram.exponent);
+    for (size_t i = 0; i < bins.size(); ++i) {
+      if (bins[i] == 0) continue;
+      const double centre = (static_cast<double>(s.histogram.first + static_cast<int64_t>(i)) + 0.5) * width;
+      centres.push_back(std::clamp(static_cast<float>(centre), s.min, s.max));
+      weights.push_back(static_cast<float>(bins[i]));
+    }
+    if (s.histogram.zeros) {
+      centres.push_back(0.0f);
+      weights.push_back(static_cast<float>(s.histogram.zeros));
+    }
+    fit::ClipOptions options;
+    options.percentile = plan.scheme.percentile;
+    a.params = plan.scheme.activation_clip->choose({centres, weights}, grid, options);
+  }
+  if (count)
+    base::fail_usage("", "the calibration has no range for " + std::to_string(count) + (count == 1 ? " value: " : " values: ") + missing + (count > 3 ? ", ..." : ""),
+                     "make it with --save-ranges from this network, or give data with --calib");
+}
+
+}  // namespace nibble::quant

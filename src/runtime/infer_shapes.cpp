@@ -1,0 +1,76 @@
+#include "runtime/infer_shapes.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "ops/operator.h"
+
+namespace nibble::runtime {
+
+using graph::kNoValue;
+using graph::Node;
+using graph::Value;
+using graph::ValueId;
+
+std::vector<UnsupportedOperator> unsupported_operators(const graph::Graph& graph) {
+  std::vector<UnsupportedOperator> list;
+  for (graph::NodeId id = 0; id < graph.node_count(); ++id) {
+    const Node& node = graph.node(id);
+    if (node.removed || ops::find_operator(node.op, node.domain)) continue;
+    const auto same = [&](const UnsupportedOperator& u) { return u.op == node.op && u.domain == node.domain; };
+    auto it = std::find_if(list.begin(), list.end(), same);
+    if (it == list.end()) it = list.insert(it, {node.op, node.domain, node.name, 0});
+    ++it->count;
+  }
+  return list;
+}
+
+void require_supported(const graph::Graph& graph) {
+  const auto list = unsupported_operators(graph);
+  if (list.empty()) return;
+  std::string names;
+  for (const auto& u : list) {
+    if (!names.empty()) names += ", ";
+    if (!u.domain.empty()) names += base::printable(u.domain, 40) + ".";
+    names += base::printable(u.op, 40) + " x" + std::to_string(u.count);
+  }
+  const bool one = list.size() == 1;
+  base::fail_unsupported("", std::to_string(list.size()) + (one ? " operator is" : " operators are") +
+                                 " not supported: " + names + " (the first is node " + base::in_quotes(list[0].first_node) + ")");
+}
+
+std::vector<std::string> infer_shapes(graph::Graph& graph) {
+  require_supported(graph);
+  std::vector<std::string> notes;
+  for (graph::NodeId id = 0; id < graph.node_count(); ++id) {
+    const Node& node = graph.node(id);
+    if (node.removed) continue;
+    std::vector<ops::InputFacts> inputs(node.inputs.size());
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (node.inputs[i] == kNoValue) continue;
+      const Value& v = graph.value(node.inputs[i]);
+      inputs[i] = {true, v.dtype, v.shape_known, v.shape, v.constant && !v.constant.quantization() ? &v.constant : nullptr};
+    }
+    std::vector<ops::OutputFacts> outputs(node.outputs.size());
+    ops::infer_node(node, inputs, outputs);
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      if (node.outputs[i] == kNoValue) continue;
+      Value& v = graph.value(node.outputs[i]);
+      const bool was_stated = v.shape_known;
+      const auto stated = v.shape;
+      v.dtype = outputs[i].dtype;
+      v.shape_known = outputs[i].shape_known;
+      v.shape = outputs[i].shape;
+      if (!was_stated || !v.shape_known) continue;
+      bool clash = stated.size() != v.shape.size();
+      for (size_t d = 0; !clash && d < stated.size(); ++d)
+        clash = stated[d] != v.shape[d] && stated[d] != tensor::kUnknown && v.shape[d] != tensor::kUnknown;
+      if (clash)
+        notes.push_back("value " + base::in_quotes(v.name) + " is stated as " + tensor::to_string(stated) + " but comes out as " +
+                        tensor::to_string(v.shape));
+    }
+  }
+  return notes;
+}
+
+}  // namespace nibble::runtime

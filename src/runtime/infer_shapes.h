@@ -1,0 +1,24 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "graph/graph.h"
+
+namespace nibble::runtime {
+
+/// Gives every value of the graph the type and the shape that follow from the inputs, as far as they are known before
+/// the network runs. Stated shapes of intermediate values are not trusted: a clash is returned as a note.
+/// Throws Error for nodes whose attributes or shapes clash, and for unsupported operators (all of them in one message).
+std::vector<std::string> infer_shapes(graph::Graph& graph);
+
+/// An operator that the table lacks, and how often the graph uses it.
+struct UnsupportedOperator {
+  std::string op, domain, first_node;
+  int64_t count = 0;
+};
+std::vector<UnsupportedOperator> unsupported_operators(const graph::Graph& graph);
+
+/// Throws one Error(kUnsupported) that names every unsupported operator with its count.
+void require_supported(const graph::Graph& graph);
+
+}  // namespace nibble::runtime

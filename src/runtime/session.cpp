@@ -1,0 +1,148 @@
+#include "runtime/session.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/error.h"
+#include "codec/format.h"
+#include "ops/operator.h"
+#include "runtime/infer_shapes.h"
+#include "runtime/rewrite/rewrite.h"
+
+namespace nibble::runtime {
+
+using graph::kNoValue;
+using graph::Node;
+using graph::NodeId;
+using graph::ValueId;
+using tensor::Tensor;
+
+Session::Session(const graph::Graph& graph, base::ThreadPool& pool, SessionOptions options)
+    : graph_(graph), pool_(pool), options_(std::move(options)), buffers_(options_.limits.run_bytes) {
+  require_supported(graph_);
+  output_count_ = graph_.outputs.size();
+  // A watched value becomes one more output: rewriting keeps it, in its own shape and layout.
+  for (const std::string& name : options_.watched) {
+    const ValueId id = graph_.find_value(name);
+    if (id == kNoValue) base::fail_usage("", "the network has no value " + base::in_quotes(name));
+    graph_.outputs.push_back(id);
+  }
+  if (options_.optimize) rewrite_for_execution(graph_, pool_, options_.limits);
+  graph_.compact();
+
+  const auto count = static_cast<size_t>(graph_.value_count());
+  constants_.resize(count);
+  watched_.resize(count);
+  reads_.assign(count, 0);
+  for (size_t i = output_count_; i < graph_.outputs.size(); ++i)
+    watched_[static_cast<size_t>(graph_.outputs[i])].push_back(i - output_count_);
+  for (ValueId v = 0; v < graph_.value_count(); ++v) constants_[static_cast<size_t>(v)] = graph_.value(v).constant;
+  std::vector<bool> stays_quantized(count, true);
+  for (NodeId id = 0; id < graph_.node_count(); ++id) {
+    const Node& node = graph_.node(id);
+    const bool takes_codes = ops::find_operator(node.op, node.domain)->takes_quantized_weight;
+    for (const ValueId v : node.inputs) {
+      if (v == kNoValue) continue;
+      ++reads_[static_cast<size_t>(v)];
+      if (!takes_codes) stays_quantized[static_cast<size_t>(v)] = false;
+    }
+    times_.push_back({node.name.empty() && node.output(0) != kNoValue ? graph_.value(node.output(0)).name : node.name, node.op, 0, 0});
+  }
+  for (const ValueId v : graph_.outputs) stays_quantized[static_cast<size_t>(v)] = false;
+  for (size_t v = 0; v < count; ++v)
+    if (constants_[v] && constants_[v].quantization() && !stays_quantized[v]) constants_[v] = codec::dequantize(constants_[v]);
+  states_.resize(static_cast<size_t>(graph_.node_count()));
+}
+
+void Session::check_inputs(std::span<const Tensor> inputs) const {
+  if (inputs.size() != graph_.inputs.size())
+    base::fail_usage("", "the network has " + std::to_string(graph_.inputs.size()) + " inputs, " +
+                             std::to_string(inputs.size()) + " were given");
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const graph::Value& wanted = graph_.value(graph_.inputs[i]);
+    const std::string place = "input " + base::in_quotes(wanted.name);
+    if (!inputs[i]) base::fail_usage(place, "is missing");
+    if (inputs[i].dtype() != wanted.dtype)
+      base::fail_usage(place, "has elements of type " + std::string(name_of(inputs[i].dtype())) + ", the network takes " +
+                                  std::string(name_of(wanted.dtype)));
+    if (!wanted.shape_known) continue;
+    const auto& shape = inputs[i].shape();
+    bool fits = shape.size() == wanted.shape.size();
+    for (size_t d = 0; fits && d < shape.size(); ++d) fits = wanted.shape[d] == tensor::kUnknown || wanted.shape[d] == shape[d];
+    if (!fits)
+      base::fail_usage(place, "has shape " + tensor::to_string(shape) + ", the network takes " + tensor::to_string(wanted.shape));
+  }
+}
+
+void Session::observe(ValueId id, const Tensor& value) const {
+  if (!observer_) return;
+  for (const size_t w : watched_[static_cast<size_t>(id)]) observer_(options_.watched[w], value);
+}
+
+void Session::run_node(NodeId id, std::vector<Tensor>& values) {
+  const Node& node = graph_.node(id);
+  std::vector<Tensor> inputs(node.inputs.size());
+  std::vector<ops::InputFacts> facts(node.inputs.size());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const ValueId v = node.inputs[i];
+    if (v == kNoValue) continue;
+    inputs[i] = values[static_cast<size_t>(v)];
+    const bool codes = inputs[i].quantization() != nullptr;
+    facts[i] = {true, codes ? tensor::DType::f32 : inputs[i].dtype(), true, inputs[i].shape(), codes ? nullptr : &inputs[i]};
+  }
+  std::vector<ops::OutputFacts> out(node.outputs.size());
+  ops::infer_node(node, facts, out);
+  std::vector<Tensor> outputs(node.outputs.size());
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (node.outputs[i] == kNoValue) continue;
+    if (!out[i].shape_known || !tensor::is_known(out[i].shape))
+      base::fail_unsupported(node.describe(), "the shape of its output depends on its input's values");
+    int64_t elements = 1;
+    for (const int64_t size : out[i].shape)
+      if (__builtin_mul_overflow(elements, size, &elements) || elements > options_.limits.tensor_elements)
+        base::fail_limit(node.describe(), "its output " + tensor::to_string(out[i].shape) + " is too large");
+    try {
+      outputs[i] = buffers_.allocate(out[i].dtype, out[i].shape);
+    } catch (const base::Error& e) {
+      throw e.within(node.describe());
+    }
+  }
+  ops::RunContext context(node, inputs, outputs, pool_, states_[static_cast<size_t>(id)]);
+  const auto start = std::chrono::steady_clock::now();
+  ops::find_operator(node.op, node.domain)->run(context);
+  if (options_.profile) {
+    auto& time = times_[static_cast<size_t>(id)];
+    ++time.runs;
+    time.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const ValueId v = node.outputs[i];
+    if (v == kNoValue) continue;
+    observe(v, outputs[i]);
+    values[static_cast<size_t>(v)] = std::move(outputs[i]);
+  }
+}
+
+std::vector<Tensor> Session::run(std::span<const Tensor> inputs) {
+  check_inputs(inputs);
+  std::vector<Tensor> values = constants_;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    values[static_cast<size_t>(graph_.inputs[i])] = inputs[i];
+    observe(graph_.inputs[i], inputs[i]);
+  }
+  std::vector<int32_t> left = reads_;
+  for (size_t i = 0; i < output_count_; ++i) ++left[static_cast<size_t>(graph_.outputs[i])];  // kept to the end
+  for (NodeId id = 0; id < graph_.node_count(); ++id) {
+    run_node(id, values);
+    const Node& node = graph_.node(id);
+    for (const ValueId v : node.inputs)
+      if (v != kNoValue && --left[static_cast<size_t>(v)] == 0) values[static_cast<size_t>(v)] = Tensor();
+    for (const ValueId v : node.outputs)
+      if (v != kNoValue && left[static_cast<size_t>(v)] == 0) values[static_cast<size_t>(v)] = Tensor();
+  }
+  std::vector<Tensor> outputs;
+  for (size_t i = 0; i < output_count_; ++i) outputs.push_back(values[static_cast<size_t>(graph_.outputs[i])]);
+  return outputs;
+}
+
+}  // namespace nibble::runtime

@@ -1,0 +1,68 @@
+#pragma once
+#include <any>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/limits.h"
+#include "base/thread_pool.h"
+#include "graph/graph.h"
+#include "runtime/buffer_pool.h"
+
+namespace nibble::runtime {
+
+struct SessionOptions {
+  /// Batch-norm folding, fusion, layouts and integer arithmetic; off: every node as the file writes it.
+  bool optimize = true;
+  /// Names of values that `watch` callbacks may ask for; they stay visible through rewriting.
+  std::vector<std::string> watched;
+  bool profile = false;
+  base::Limits limits;
+};
+
+/// Time of one node over all runs.
+struct NodeTime {
+  std::string name, op;
+  int64_t runs = 0;
+  double seconds = 0;
+};
+
+/// Runs a network: float, 8-bit and 4-bit alike, on a private copy of the Graph (constants are shared). Results are the
+/// same for any number of threads. One run at a time.
+class Session {
+ public:
+  /// Throws Error(kUnsupported) naming every operator that the table lacks.
+  Session(const graph::Graph& graph, base::ThreadPool& pool, SessionOptions options = {});
+
+  /// Outputs in the graph's order. `inputs` in the graph's order; types and known sizes are checked.
+  std::vector<tensor::Tensor> run(std::span<const tensor::Tensor> inputs);
+
+  /// Called during `run` for each watched value when it has been computed, in execution order.
+  using Observer = std::function<void(const std::string& name, const tensor::Tensor& value)>;
+  void watch(Observer observer) { observer_ = std::move(observer); }
+
+  const graph::Graph& graph() const { return graph_; }
+  int64_t peak_activation_bytes() const { return buffers_.peak_bytes(); }
+  /// Per node, in execution order; filled when options.profile is set.
+  const std::vector<NodeTime>& profile() const { return times_; }
+
+ private:
+  void check_inputs(std::span<const tensor::Tensor> inputs) const;
+  void run_node(graph::NodeId id, std::vector<tensor::Tensor>& values);
+  void observe(graph::ValueId id, const tensor::Tensor& value) const;
+
+  graph::Graph graph_;
+  base::ThreadPool& pool_;
+  SessionOptions options_;
+  BufferPool buffers_;
+  std::vector<tensor::Tensor> constants_;   // by value; decoded where the reader wants floats
+  std::vector<int32_t> reads_;              // by value: how many nodes read it
+  std::vector<std::vector<size_t>> watched_;  // by value: indices into options_.watched
+  std::vector<std::any> states_;            // by node
+  std::vector<NodeTime> times_;
+  size_t output_count_ = 0;  // the graph's own; watched values follow
+  Observer observer_;
+};
+
+}  // namespace nibble::runtime
