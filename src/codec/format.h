@@ -49,7 +49,7 @@ struct NumberFormat {
   ScaleType scale;           ///< how a scale is stored unless said otherwise
   int block;                 ///< the only group size it allows, or 0 for any granularity
   bool integer_zero;         ///< the `affine` map: an integer zero point can be stored
-  bool real_offset;          ///< the `minmax` map: a real offset can be stored
+  bool real_offset;          ///< the `minmax` map: a real offset can be stored (unsigned formats: code 0 is it)
   bool tensor_scale;         ///< has a second-level f32 factor a tensor (NVFP4)
   /// levels[i] is the value of code `lowest_code + i` at scale 1; not sorted for E2M1 (sign and magnitude).
   std::span<const float> levels;

@@ -17,7 +17,7 @@ const NumberFormat& int4_format() {
       .scale = ScaleType::kF16,
       .block = 0,
       .integer_zero = true,
-      .real_offset = true,
+      .real_offset = false,
       .tensor_scale = false,
       .levels = kLevels,
       .lowest_code = -8,

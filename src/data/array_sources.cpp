@@ -21,8 +21,8 @@ class ArraySource final : public Source {
     if (samples_.elements() == 0)
       base::fail_malformed(place_, "is empty: its shape is " + tensor::to_string(samples_.shape()));
     if (!labels_.empty() && static_cast<int64_t>(labels_.size()) != size())
-      base::fail_malformed(place_, "has " + std::to_string(size()) + " samples and " + std::to_string(labels_.size()) +
-                                       " labels");
+      base::fail_malformed(
+          place_, "has " + std::to_string(size()) + " samples and " + std::to_string(labels_.size()) + " labels");
   }
 
   int64_t size() const override { return samples_.shape()[0]; }
@@ -74,9 +74,10 @@ std::unique_ptr<Source> open_npz(const fs::path& path, const std::string& input_
   }
   if (!samples && candidates == 1) samples = only;
   if (!samples)
-    base::fail_unsupported(path.string(), "has no array called " + base::in_quotes(input_name) + "; it holds " +
-                                              (names.empty() ? "none" : names),
-                           "name the array after the network's input");
+    base::fail_unsupported(
+        path.string(),
+        "has no array called " + base::in_quotes(input_name) + "; it holds " + (names.empty() ? "none" : names),
+        "name the array after the network's input");
   std::vector<int64_t> integers;
   if (labels) {
     if (labels->rank() != 1)
@@ -100,17 +101,35 @@ std::vector<int64_t> integers_of(const Tensor& t, const std::string& place) {
     }
   };
   switch (t.dtype()) {
-    case DType::i8: copy(int8_t{}); break;
-    case DType::u8: copy(uint8_t{}); break;
-    case DType::i16: copy(int16_t{}); break;
-    case DType::u16: copy(uint16_t{}); break;
-    case DType::i32: copy(int32_t{}); break;
-    case DType::u32: copy(uint32_t{}); break;
-    case DType::i64: copy(int64_t{}); break;
-    case DType::u64: copy(uint64_t{}); break;
+    case DType::i8:
+      copy(int8_t{});
+      break;
+    case DType::u8:
+      copy(uint8_t{});
+      break;
+    case DType::i16:
+      copy(int16_t{});
+      break;
+    case DType::u16:
+      copy(uint16_t{});
+      break;
+    case DType::i32:
+      copy(int32_t{});
+      break;
+    case DType::u32:
+      copy(uint32_t{});
+      break;
+    case DType::i64:
+      copy(int64_t{});
+      break;
+    case DType::u64:
+      copy(uint64_t{});
+      break;
     default:
-      base::fail_malformed(place, "holds " + std::string(tensor::name_of(t.dtype())) + " elements; whole numbers were "
-                                  "expected",
+      base::fail_malformed(place,
+                           "holds " + std::string(tensor::name_of(t.dtype())) +
+                               " elements; whole numbers were "
+                               "expected",
                            "convert it: numpy.save('labels.npy', a.astype('int64'))");
   }
   return out;

@@ -108,8 +108,9 @@ std::unique_ptr<Dataset> open_dataset(const std::filesystem::path& path, const D
     if (!options.preprocessing) {
       set->preprocessing_ = options.sample_shape ? assumed_preprocessing(*options.sample_shape) : Preprocessing{};
       if (!set->preprocessing_)
-        base::fail_unsupported(source.what(), "the network takes " + tensor::to_string(*options.sample_shape) +
-                                                  " a sample, which is no image of 1 or 3 channels",
+        base::fail_unsupported(source.what(),
+                               "the network takes " + tensor::to_string(*options.sample_shape) +
+                                   " a sample, which is no image of 1 or 3 channels",
                                "give its data as .npy or .npz");
       set->notes_.push_back("no preprocessing is given; assumed: " + to_text(*set->preprocessing_) +
                             " (--preprocess or NAME.data.json says otherwise)");
@@ -133,38 +134,45 @@ Tensor Dataset::fitted(Tensor values, int64_t at) const {
   const Shape& wanted = *options_.sample_shape;
   if (!preprocessing_)
     if (auto shape = up_to_ones(values.shape(), wanted)) return values.reshaped(std::move(*shape));
-  base::fail_unsupported(source_->place(at), "its shape is " + tensor::to_string(values.shape()) +
-                                                 ", the network takes " + tensor::to_string(wanted),
-                         preprocessing_ ? advice_for(wanted, *preprocessing_)
-                                        : "arrays hold one input of the network per entry of their first dimension");
+  base::fail_unsupported(
+      source_->place(at),
+      "its shape is " + tensor::to_string(values.shape()) + ", the network takes " + tensor::to_string(wanted),
+      preprocessing_ ? advice_for(wanted, *preprocessing_)
+                     : "arrays hold one input of the network per entry of their first dimension");
 }
 
-Sample Dataset::sample(int64_t index) const {
+std::optional<Sample> Dataset::read(int64_t index, bool may_skip) const {
   NIBBLE_INVARIANT(index >= 0 && index < size());
   const int64_t at = order_[static_cast<size_t>(index)];
-  const auto orientation = preprocessing_ ? preprocessing_->orientation : io::Orientation::kAsStored;
-  const auto read = source_->read(at, orientation);
+  std::variant<io::Image, Tensor> decoded;
+  try {
+    decoded = source_->read(at, preprocessing_ ? preprocessing_->orientation : io::Orientation::kAsStored);
+  } catch (const base::Error& e) {
+    const bool undecodable = e.kind() == base::ErrorKind::kMalformed || e.kind() == base::ErrorKind::kLimit ||
+                             e.kind() == base::ErrorKind::kUnsupported;
+    if (may_skip && source_->holds_images() && undecodable) return std::nullopt;
+    throw;
+  }
   Tensor values;
-  if (const auto* image = std::get_if<io::Image>(&read))
+  if (const auto* image = std::get_if<io::Image>(&decoded))
     values = apply(*preprocessing_, *image, source_->place(at), limits_);
   else
-    values = to_f32(std::get<Tensor>(read), source_->place(at));
+    values = to_f32(std::get<Tensor>(decoded), source_->place(at));
   Sample sample{fitted(std::move(values), at), std::nullopt, source_->name(at)};
   if (has_labels()) sample.label = labels_.of_sample[static_cast<size_t>(at)];
   return sample;
 }
 
+Sample Dataset::sample(int64_t index) const { return *read(index, false); }
+
 Batch Dataset::batch(std::span<const int64_t> indices, base::ThreadPool& pool) const {
   std::vector<std::optional<Sample>> samples(indices.size());
   std::vector<std::exception_ptr> errors(indices.size());
+  // Kept until all are read, so that which error is thrown does not depend on which thread met one first.
   pool.for_each(static_cast<int64_t>(indices.size()), [&](int64_t i, int) {
     const auto k = static_cast<size_t>(i);
     try {
-      samples[k] = sample(indices[k]);
-    } catch (const base::Error& e) {
-      const bool undecodable = e.kind() == base::ErrorKind::kMalformed || e.kind() == base::ErrorKind::kLimit ||
-                               e.kind() == base::ErrorKind::kUnsupported;
-      if (!options_.skip_bad || !source_->holds_images() || !undecodable) errors[k] = std::current_exception();
+      samples[k] = read(indices[k], options_.skip_bad);
     } catch (...) {
       errors[k] = std::current_exception();
     }

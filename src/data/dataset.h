@@ -38,7 +38,7 @@ struct DatasetOptions {
 struct Sample {
   tensor::Tensor values;  ///< float32, without batch dimension
   std::optional<int64_t> label;
-  std::string name;
+  std::string name;  ///< as the folder or archive has it; printed only through base::printable
 };
 
 struct Batch {
@@ -61,8 +61,8 @@ class Dataset {
 
   int64_t size() const { return static_cast<int64_t>(order_.size()); }
   bool has_labels() const { return !labels_.of_sample.empty(); }
-  /// The sample at a place of the selection. Throws Error for one that cannot be read, whether bad ones are to be skipped
-  /// or not, and Error(kUnsupported) naming both shapes when it does not fit the network.
+  /// The sample at a place of the selection. Throws Error for one that cannot be read, whether bad ones are to be
+  /// skipped or not, and Error(kUnsupported) naming both shapes when it does not fit the network.
   Sample sample(int64_t index) const;
   /// Several samples in one tensor, read in parallel; the same for any number of threads. With skip_bad, undecodable
   /// ones are left out; the first of all other errors, in the order of `indices`, is thrown.
@@ -84,6 +84,8 @@ class Dataset {
   friend std::unique_ptr<Dataset> open_dataset(const std::filesystem::path&, const DatasetOptions&,
                                                const base::Limits&);
   Dataset();
+  /// Nothing for an image that cannot be decoded, if it `may_skip` that.
+  std::optional<Sample> read(int64_t index, bool may_skip) const;
   tensor::Tensor fitted(tensor::Tensor values, int64_t source_index) const;
 
   struct Skipped;
@@ -97,13 +99,13 @@ class Dataset {
   std::unique_ptr<Skipped> skipped_;
 };
 
-/// Opens a folder of images, a zip of images, one image, a CIFAR binary file, an MNIST idx file (gzipped or not), .npy or
-/// .npz, found out from the content. Throws Error.
+/// Opens a folder of images, a zip of images, one image, a CIFAR binary file, an MNIST idx file (gzipped or not), .npy
+/// or .npz, found out from the content. Throws Error.
 std::unique_ptr<Dataset> open_dataset(const std::filesystem::path& path, const DatasetOptions& options,
                                       const base::Limits& limits);
 
-/// The preprocessing that is assumed for a network's input shape (without batch) when none is given, and nothing when the
-/// shape is no image's (neither [1|3,H,W] nor [H,W,1|3]).
+/// The preprocessing that is assumed for a network's input shape (without batch) when none is given, and nothing when
+/// the shape is no image's (neither [1|3,H,W] nor [H,W,1|3]).
 std::optional<Preprocessing> assumed_preprocessing(const tensor::Shape& sample_shape);
 
 }  // namespace nibble::data

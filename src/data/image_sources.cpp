@@ -42,14 +42,17 @@ class FolderSource final : public Source {
         if (!entry.is_regular_file()) continue;
         std::string name = entry.path().lexically_relative(folder).generic_string();
         if (is_hidden(name)) continue;
-        if (io::has_image_extension(name)) names_.push_back(std::move(name));
-        else ++ignored_;
+        if (io::has_image_extension(name))
+          names_.push_back(std::move(name));
+        else
+          ++ignored_;
       }
     } catch (const fs::filesystem_error& e) {
       base::fail_io(folder.string(), "cannot be listed: " + e.code().message());
     }
     if (names_.empty())
-      base::fail_malformed(folder.string(), "the folder holds no .jpg, .jpeg or .png", "name a folder or zip of images");
+      base::fail_malformed(folder.string(), "the folder holds no .jpg, .jpeg or .png",
+                           "name a folder or zip of images");
     std::sort(names_.begin(), names_.end());
   }
 
@@ -57,9 +60,7 @@ class FolderSource final : public Source {
   std::string name(int64_t index) const override { return names_.at(static_cast<size_t>(index)); }
   bool holds_images() const override { return true; }
   std::string what() const override { return count_text(names_.size(), folder_.string()); }
-  std::string place(int64_t index) const override {
-    return folder_.string() + ": " + base::printable(name(index));
-  }
+  std::string place(int64_t index) const override { return folder_.string() + ": " + base::printable(name(index)); }
   std::vector<std::string> notes() const override { return note_ignored(ignored_, folder_.string()); }
   Reading read(int64_t index, io::Orientation orientation) const override {
     const auto file = base::MappedFile::open(folder_ / name(index));
@@ -81,8 +82,10 @@ class ZipSource final : public Source {
     for (size_t i = 0; i < zip_->entries().size(); ++i) {
       const std::string& entry = zip_->entries()[i].name;
       if (is_hidden(entry)) continue;
-      if (io::has_image_extension(entry)) entries_.push_back(i);
-      else ++ignored_;
+      if (io::has_image_extension(entry))
+        entries_.push_back(i);
+      else
+        ++ignored_;
     }
     if (entries_.empty()) base::fail_malformed(path.string(), "the zip file holds no .jpg, .jpeg or .png");
   }

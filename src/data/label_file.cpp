@@ -42,8 +42,10 @@ std::vector<Line> split_lines(std::string_view text) {
     text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
     if (trimmed(line).empty()) continue;
     const size_t separator = line.find_last_of(",\t");
-    if (separator == std::string_view::npos) lines.push_back({{}, trimmed(line)});
-    else lines.push_back({trimmed(line.substr(0, separator)), trimmed(line.substr(separator + 1))});
+    if (separator == std::string_view::npos)
+      lines.push_back({{}, trimmed(line)});
+    else
+      lines.push_back({trimmed(line.substr(0, separator)), trimmed(line.substr(separator + 1))});
   }
   return lines;
 }
@@ -68,7 +70,8 @@ std::vector<std::string> words_by_name(const std::vector<Line>& lines, const std
 std::vector<std::string> words_of_text(std::string_view text, const std::vector<std::string>& names,
                                        const std::string& place) {
   if (text.find('\0') != std::string_view::npos)
-    base::fail_unsupported(place, "is no file of labels", "give .npy, idx, or text lines of name,label or of labels alone");
+    base::fail_unsupported(place, "is no file of labels",
+                           "give .npy, idx, or text lines of name,label or of labels alone");
   std::vector<Line> lines = split_lines(text);
   if (lines.empty()) base::fail_malformed(place, "holds no labels");
   const bool with_names = !lines.back().name.empty();
@@ -86,26 +89,27 @@ std::vector<std::string> words_of_text(std::string_view text, const std::vector<
   std::vector<std::string> words;
   for (const Line& line : lines) words.emplace_back(line.label);
   if (words.size() != names.size())
-    base::fail_malformed(place, "has " + std::to_string(words.size()) + " labels for " + std::to_string(names.size()) +
-                                    " samples");
+    base::fail_malformed(
+        place, "has " + std::to_string(words.size()) + " labels for " + std::to_string(names.size()) + " samples");
   return words;
 }
 
 }  // namespace
 
-WordMeaning meaning_of(const std::vector<std::string>& words, const std::vector<std::string>& class_names, bool may_sort,
-                       const std::string& place) {
+WordMeaning meaning_of(const std::vector<std::string>& words, const std::vector<std::string>& class_names,
+                       bool may_sort, const std::string& place) {
   const std::set<std::string_view> known(class_names.begin(), class_names.end());
   const auto is_known = [&](const std::string& w) { return known.contains(w); };
   const auto is_number = [](const std::string& w) { return whole_number(w).has_value(); };
   if (!known.empty() && std::all_of(words.begin(), words.end(), is_known)) return WordMeaning::kClassName;
   if (std::all_of(words.begin(), words.end(), is_number)) return WordMeaning::kNumber;
   if (may_sort) return WordMeaning::kSortedPlace;
-  const auto bad = std::find_if_not(words.begin(), words.end(),
-                                    [&](const std::string& w) { return is_number(w) || is_known(w); });
-  base::fail_malformed(place, bad == words.end()
-                                  ? std::string("labels mix class names and numbers")
-                                  : "label " + base::in_quotes(*bad) + " is neither a whole number nor a class name",
+  const auto bad =
+      std::find_if_not(words.begin(), words.end(), [&](const std::string& w) { return is_number(w) || is_known(w); });
+  base::fail_malformed(place,
+                       bad == words.end()
+                           ? std::string("labels mix class names and numbers")
+                           : "label " + base::in_quotes(*bad) + " is neither a whole number nor a class name",
                        known.empty() ? "class names are given by \"classes\" in NAME.data.json" : "");
 }
 
@@ -124,8 +128,8 @@ Labels read_label_file(const std::filesystem::path& path, const std::vector<std:
   const base::Bytes bytes = file->bytes();
   Labels labels;
   if (io::is_npy(bytes) || io::is_idx(bytes) || io::is_gzip(bytes)) {
-    const tensor::Tensor tensor = io::is_npy(bytes) ? io::read_npy(bytes, file, place, limits)
-                                                    : io::read_idx(bytes, file, place, limits);
+    const tensor::Tensor tensor =
+        io::is_npy(bytes) ? io::read_npy(bytes, file, place, limits) : io::read_idx(bytes, file, place, limits);
     if (tensor.elements() != static_cast<int64_t>(names.size()))
       base::fail_malformed(place, "has shape " + tensor::to_string(tensor.shape()) + " for " +
                                       std::to_string(names.size()) + " samples");

@@ -12,8 +12,8 @@ enum class WordMeaning { kClassName, kNumber, kSortedPlace };
 
 /// Chooses: all words are in `class_names`, else all are whole numbers, else (where `may_sort`) their sorted place.
 /// Throws Error(kMalformed) naming the first word that is neither.
-WordMeaning meaning_of(const std::vector<std::string>& words, const std::vector<std::string>& class_names, bool may_sort,
-                       const std::string& place);
+WordMeaning meaning_of(const std::vector<std::string>& words, const std::vector<std::string>& class_names,
+                       bool may_sort, const std::string& place);
 /// The class of a word; `sorted` serves kSortedPlace.
 int64_t label_of(std::string_view word, WordMeaning meaning, const std::vector<std::string>& class_names,
                  const std::vector<std::string>& sorted);

@@ -60,7 +60,8 @@ Labels from_folders(const std::vector<std::string>& names, const std::vector<std
   labels.origin = "labels from " + std::to_string(words.size()) + " class folders, " + base::printable(first) + " = " +
                   std::to_string(label_of(first, meaning, class_names, words));
   if (words.size() > 1)
-    labels.origin += " ... " + base::printable(last) + " = " + std::to_string(label_of(last, meaning, class_names, words));
+    labels.origin +=
+        " ... " + base::printable(last) + " = " + std::to_string(label_of(last, meaning, class_names, words));
   return labels;
 }
 
@@ -70,7 +71,8 @@ Labels from_pattern(const std::vector<std::string>& names, const std::string& pa
   std::vector<std::string> word_of;
   for (const std::string& name : names) {
     const std::string file = base_name(name);
-    base::check_limit(static_cast<int64_t>(file.size()), limits.name_bytes, "name-bytes", place, "the length of a name");
+    base::check_limit(static_cast<int64_t>(file.size()), limits.name_bytes, "name-bytes", place,
+                      "the length of a name");
     std::smatch match;
     bool found = false;
     try {
@@ -80,8 +82,8 @@ Labels from_pattern(const std::vector<std::string>& names, const std::string& pa
                                   base::in_quotes(file) + ": " + base::printable(e.what()));
     }
     if (!found)
-      base::fail_malformed(place, "the label pattern " + base::in_quotes(pattern) + " does not match " +
-                                      base::in_quotes(file),
+      base::fail_malformed(place,
+                           "the label pattern " + base::in_quotes(pattern) + " does not match " + base::in_quotes(file),
                            "give another --labels");
     word_of.push_back(match[1].str());
   }
@@ -106,7 +108,9 @@ bool look_like_prefix_numbers(const std::vector<std::string>& names) {
     if (digits == 0 || digits == std::string::npos || digits > 9 || (file[digits] != '_' && file[digits] != '-'))
       return false;
     const std::string stem = file.substr(0, file.rfind('.'));
-    const auto is_letter = [](unsigned char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 0x80; };
+    const auto is_letter = [](unsigned char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 0x80;
+    };
     all_have_letters = all_have_letters && std::any_of(stem.begin(), stem.end(), is_letter);
     numbers.insert(file.substr(0, digits));
   }
@@ -119,9 +123,10 @@ bool all_below(const std::vector<int64_t>& labels, int64_t classes) {
 
 Labels detect(const Source& source, const std::vector<std::string>& class_names, int64_t classes,
               const base::Limits& limits, const std::string& place) {
-  if (auto own = source.own_labels(); !own.empty()) return {std::move(own), "labels from the file itself"};
+  if (auto own = source.own_labels(); !own.empty()) return {std::move(own), source.own_labels_origin()};
   const std::vector<std::string> names = names_of(source);
-  const bool in_folders = std::all_of(names.begin(), names.end(), [](const std::string& n) { return n.find('/') != n.npos; });
+  const bool in_folders =
+      std::all_of(names.begin(), names.end(), [](const std::string& n) { return n.find('/') != n.npos; });
   if (in_folders) {
     const size_t prefix = shared_prefix(names);
     std::set<std::string_view> folders;
@@ -135,8 +140,9 @@ Labels detect(const Source& source, const std::vector<std::string>& class_names,
   if (source.holds_images() && look_like_prefix_numbers(names)) {
     Labels labels = from_pattern(names, std::string(kPrefixNumber), {}, limits, place);
     if (all_below(labels.of_sample, classes)) return labels;
-    return {{}, "no labels: the numbers at the front of the names exceed the network's " + std::to_string(classes) +
-                    " classes"};
+    return {{},
+            "no labels: the numbers at the front of the names exceed the network's " + std::to_string(classes) +
+                " classes"};
   }
   return {{}, "no labels: the data names no classes (--labels says where they are)"};
 }
@@ -147,8 +153,10 @@ LabelOptions parse_labels(std::string_view text) {
   LabelOptions options;
   constexpr std::string_view kPatternPrefix = "pattern:";
   if (text == "auto") return options;
-  if (text == "none") options.from = LabelOptions::From::kNone;
-  else if (text == "folders") options.from = LabelOptions::From::kFolders;
+  if (text == "none")
+    options.from = LabelOptions::From::kNone;
+  else if (text == "folders")
+    options.from = LabelOptions::From::kFolders;
   else if (text == "prefix-number" || text.starts_with(kPatternPrefix)) {
     options.from = LabelOptions::From::kPattern;
     options.pattern = text == "prefix-number" ? kPrefixNumber : text.substr(kPatternPrefix.size());
@@ -160,7 +168,8 @@ LabelOptions parse_labels(std::string_view text) {
       base::fail_usage(place, "the pattern is no regular expression: " + base::printable(e.what()));
     }
   } else {
-    if (text.empty()) base::fail_usage("--labels", "is empty", "give auto, none, folders, prefix-number, pattern:REGEX or a file");
+    if (text.empty())
+      base::fail_usage("--labels", "is empty", "give auto, none, folders, prefix-number, pattern:REGEX or a file");
     options.from = LabelOptions::From::kFile;
     options.file = text;
   }
@@ -172,9 +181,14 @@ Labels find_labels(const Source& source, const LabelOptions& options, const std:
   const std::string place = source.what();
   Labels labels;
   switch (options.from) {
-    case LabelOptions::From::kDetect: labels = detect(source, class_names, classes, limits, place); break;
-    case LabelOptions::From::kNone: return {{}, "no labels, as asked"};
-    case LabelOptions::From::kFolders: labels = from_folders(names_of(source), class_names, place); break;
+    case LabelOptions::From::kDetect:
+      labels = detect(source, class_names, classes, limits, place);
+      break;
+    case LabelOptions::From::kNone:
+      return {{}, "no labels, as asked"};
+    case LabelOptions::From::kFolders:
+      labels = from_folders(names_of(source), class_names, place);
+      break;
     case LabelOptions::From::kPattern:
       labels = from_pattern(names_of(source), options.pattern, class_names, limits, place);
       break;

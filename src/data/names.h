@@ -19,9 +19,8 @@ inline constexpr Name<io::Orientation> kOrientations[] = {{"stored", io::Orienta
 inline constexpr Name<ChannelOrder> kOrders[] = {
     {"rgb", ChannelOrder::kRgb}, {"bgr", ChannelOrder::kBgr}, {"grey", ChannelOrder::kGrey}};
 inline constexpr Name<Layout> kLayouts[] = {{"nchw", Layout::kNchw}, {"nhwc", Layout::kNhwc}};
-inline constexpr Name<io::Filter> kFilters[] = {{"nearest", io::Filter::kNearest},
-                                                {"bilinear", io::Filter::kBilinear},
-                                                {"bicubic", io::Filter::kBicubic}};
+inline constexpr Name<io::Filter> kFilters[] = {
+    {"nearest", io::Filter::kNearest}, {"bilinear", io::Filter::kBilinear}, {"bicubic", io::Filter::kBicubic}};
 
 inline constexpr std::string_view kPreprocessingKeys =
     "orientation, order, resize, filter, pad, pad-value, crop, scale, offset, mean, std, layout";

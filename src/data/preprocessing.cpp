@@ -15,7 +15,8 @@ Size resized(const Preprocessing& p, Size image) {
   if (p.resize.width > 0) return p.resize;
   if (p.shorter_side == 0) return image;
   const int64_t n = p.shorter_side;
-  return image.width <= image.height ? Size{n, n * image.height / image.width} : Size{n * image.width / image.height, n};
+  return image.width <= image.height ? Size{n, n * image.height / image.width}
+                                     : Size{n * image.width / image.height, n};
 }
 
 double value_at(const std::vector<double>& list, size_t channel, double absent) {
@@ -35,8 +36,9 @@ std::array<float, 256> table_of(const Preprocessing& p, size_t channel) {
 void check_list(const std::vector<double>& list, std::string_view name, const Preprocessing& p,
                 const std::string& place) {
   if (list.size() > 1 && static_cast<int64_t>(list.size()) != p.channels())
-    base::fail_usage(place, std::string(name) + " has " + std::to_string(list.size()) + " values for " +
-                                std::to_string(p.channels()) + " channels",
+    base::fail_usage(place,
+                     std::string(name) + " has " + std::to_string(list.size()) + " values for " +
+                         std::to_string(p.channels()) + " channels",
                      "give one value for all or one for each");
   for (const double v : list)
     if (!std::isfinite(v)) base::fail_usage(place, std::string(name) + " holds a value that is not finite");
@@ -48,8 +50,7 @@ void check(const Preprocessing& p, const std::string& place, const base::Limits&
   check_list(p.mean, "mean", p, place);
   check_list(p.std, "std", p, place);
   if (std::find(p.std.begin(), p.std.end(), 0.0) != p.std.end()) base::fail_usage(place, "std holds a 0");
-  if (!std::isfinite(p.scale) || !std::isfinite(p.offset))
-    base::fail_usage(place, "scale and offset must be finite");
+  if (!std::isfinite(p.scale) || !std::isfinite(p.offset)) base::fail_usage(place, "scale and offset must be finite");
   if (p.shorter_side != 0 && p.resize != Size{}) base::fail_usage(place, "resize asks for two sizes");
   for (const Size size : {p.resize, p.pad, p.crop, Size{p.shorter_side, p.shorter_side}}) {
     if (size == Size{}) continue;
@@ -76,10 +77,10 @@ tensor::Tensor apply(const Preprocessing& p, const io::Image& image, const std::
   if (p.pad.width > 0) work = io::pad_centre(work, p.pad.width, p.pad.height, p.pad_value);
   if (p.crop.width > 0) {
     if (work.width < p.crop.width || work.height < p.crop.height)
-      base::fail_unsupported(place, "the image is " + to_string({work.width, work.height}) + ", smaller than the crop " +
-                                        to_string(p.crop),
-                             "resize or pad it first: resize=" +
-                                 std::to_string(std::max(p.crop.width, p.crop.height)));
+      base::fail_unsupported(
+          place,
+          "the image is " + to_string({work.width, work.height}) + ", smaller than the crop " + to_string(p.crop),
+          "resize or pad it first: resize=" + std::to_string(std::max(p.crop.width, p.crop.height)));
     work = io::crop_centre(work, p.crop.width, p.crop.height);
   }
 

@@ -56,8 +56,8 @@ struct Preprocessing {
 /// Parses `resize=256,crop=224,mean=0.485:0.456:0.406,std=0.229:0.224:0.225,order=bgr,layout=nchw,scale=1/255`. Keys:
 /// the step names above (`orientation=stored|upright`, `filter=nearest|bilinear|bicubic`, `pad-value=0..255`); sizes
 /// are N (for resize: the shorter side; else a square) or WIDTHxHEIGHT; numbers may be fractions. Empty text is the
-/// default Preprocessing. Throws Error(kUsage) naming the key.
-Preprocessing parse_preprocessing(std::string_view text);
+/// default Preprocessing. Throws Error(kUsage) naming the key, and as `check` does.
+Preprocessing parse_preprocessing(std::string_view text, const base::Limits& limits = {});
 
 /// The canonical text, which parse_preprocessing reads back to an equal value; "as stored" keys are left out and
 /// `order` and `layout` are always there.

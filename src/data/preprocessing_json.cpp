@@ -60,18 +60,30 @@ Preprocessing preprocessing_from_json(const Json& json, const std::string& place
   Preprocessing p;
   for (const auto& [key, value] : json.object(place)) {
     const std::string where = place + ": " + base::in_quotes(key);
-    if (key == "orientation") p.orientation = named(kOrientations, value, where);
-    else if (key == "order") p.order = named(kOrders, value, where);
-    else if (key == "layout") p.layout = named(kLayouts, value, where);
-    else if (key == "filter") p.filter = named(kFilters, value, where);
-    else if (key == "resize" && value.if_array()) p.resize = size_of(value, where);
-    else if (key == "resize") p.shorter_side = size_of(value, where).width;
-    else if (key == "pad") p.pad = size_of(value, where);
-    else if (key == "crop") p.crop = size_of(value, where);
-    else if (key == "scale") p.scale = number_of(value, where);
-    else if (key == "offset") p.offset = number_of(value, where);
-    else if (key == "mean") p.mean = list_of(value, where);
-    else if (key == "std") p.std = list_of(value, where);
+    if (key == "orientation")
+      p.orientation = named(kOrientations, value, where);
+    else if (key == "order")
+      p.order = named(kOrders, value, where);
+    else if (key == "layout")
+      p.layout = named(kLayouts, value, where);
+    else if (key == "filter")
+      p.filter = named(kFilters, value, where);
+    else if (key == "resize" && value.if_array())
+      p.resize = size_of(value, where);
+    else if (key == "resize")
+      p.shorter_side = size_of(value, where).width;
+    else if (key == "pad")
+      p.pad = size_of(value, where);
+    else if (key == "crop")
+      p.crop = size_of(value, where);
+    else if (key == "scale")
+      p.scale = number_of(value, where);
+    else if (key == "offset")
+      p.offset = number_of(value, where);
+    else if (key == "mean")
+      p.mean = list_of(value, where);
+    else if (key == "std")
+      p.std = list_of(value, where);
     else if (key == "pad-value") {
       const int64_t byte = value.integer(where);
       if (byte < 0 || byte > 255) base::fail_malformed(where, std::to_string(byte) + " is no byte");

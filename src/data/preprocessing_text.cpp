@@ -65,18 +65,30 @@ E named(const Name<E> (&names)[N], const Setting& setting) {
 
 void set(Preprocessing& p, const Setting& s) {
   const bool is_pair = s.value.find('x') != std::string_view::npos;
-  if (s.key == "orientation") p.orientation = named(kOrientations, s);
-  else if (s.key == "order") p.order = named(kOrders, s);
-  else if (s.key == "layout") p.layout = named(kLayouts, s);
-  else if (s.key == "filter") p.filter = named(kFilters, s);
-  else if (s.key == "resize" && is_pair) p.resize = size_of(s);
-  else if (s.key == "resize") p.shorter_side = size_of(s).width;
-  else if (s.key == "pad") p.pad = size_of(s);
-  else if (s.key == "crop") p.crop = size_of(s);
-  else if (s.key == "scale") p.scale = number(s.value, s);
-  else if (s.key == "offset") p.offset = number(s.value, s);
-  else if (s.key == "mean") p.mean = list_of(s);
-  else if (s.key == "std") p.std = list_of(s);
+  if (s.key == "orientation")
+    p.orientation = named(kOrientations, s);
+  else if (s.key == "order")
+    p.order = named(kOrders, s);
+  else if (s.key == "layout")
+    p.layout = named(kLayouts, s);
+  else if (s.key == "filter")
+    p.filter = named(kFilters, s);
+  else if (s.key == "resize" && is_pair)
+    p.resize = size_of(s);
+  else if (s.key == "resize")
+    p.shorter_side = size_of(s).width;
+  else if (s.key == "pad")
+    p.pad = size_of(s);
+  else if (s.key == "crop")
+    p.crop = size_of(s);
+  else if (s.key == "scale")
+    p.scale = number(s.value, s);
+  else if (s.key == "offset")
+    p.offset = number(s.value, s);
+  else if (s.key == "mean")
+    p.mean = list_of(s);
+  else if (s.key == "std")
+    p.std = list_of(s);
   else if (s.key == "pad-value") {
     const int64_t value = whole(s.value, s);
     if (value > 255) s.fail("is no byte");
@@ -106,7 +118,7 @@ std::string text_of(Size s) {
 }  // namespace
 
 std::optional<double> parse_number(std::string_view text) {
-  const char *const end = text.data() + text.size();
+  const char* const end = text.data() + text.size();
   double value = 0, divisor = 1;
   auto parsed = std::from_chars(text.data(), end, value);
   if (parsed.ec == std::errc{} && parsed.ptr != end) {
@@ -118,7 +130,7 @@ std::optional<double> parse_number(std::string_view text) {
   return std::isfinite(quotient) ? std::optional(quotient) : std::nullopt;
 }
 
-Preprocessing parse_preprocessing(std::string_view text) {
+Preprocessing parse_preprocessing(std::string_view text, const base::Limits& limits) {
   Preprocessing p;
   if (text.empty()) return p;
   std::set<std::string_view> seen;
@@ -130,7 +142,7 @@ Preprocessing parse_preprocessing(std::string_view text) {
     if (!seen.insert(setting.key).second) setting.fail("the key comes twice");
     set(p, setting);
   }
-  check(p, "preprocessing " + base::in_quotes(text));
+  check(p, "preprocessing " + base::in_quotes(text), limits);
   return p;
 }
 

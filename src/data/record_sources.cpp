@@ -71,11 +71,12 @@ class IdxSource final : public Source {
     const auto label_file = base::MappedFile::open(*beside);
     const tensor::Tensor labels = io::read_idx(label_file->bytes(), label_file, beside->string(), limits);
     if (labels.rank() != 1 || labels.elements() != size())
-      base::fail_malformed(beside->string(), "has shape " + tensor::to_string(labels.shape()) + ", but there are " +
-                                                 std::to_string(size()) + " images",
-                           "--labels none or --labels FILE ignores it");
+      base::fail_malformed(
+          beside->string(),
+          "has shape " + tensor::to_string(labels.shape()) + ", but there are " + std::to_string(size()) + " images",
+          "--labels none or --labels FILE ignores it");
     labels_ = integers_of(labels, beside->string());
-    notes_.push_back("labels are read from " + beside->string());
+    labels_origin_ = "labels from " + beside->string() + " beside it";
   }
 
   int64_t size() const override { return images_.shape()[0]; }
@@ -83,7 +84,7 @@ class IdxSource final : public Source {
   std::string what() const override { return std::to_string(size()) + " images of " + place_ + " (idx)"; }
   std::string place(int64_t index) const override { return place_ + ": image " + name(index); }
   std::vector<int64_t> own_labels() const override { return labels_; }
-  std::vector<std::string> notes() const override { return notes_; }
+  std::string own_labels_origin() const override { return labels_origin_; }
   Reading read(int64_t index, io::Orientation) const override {
     io::Image image(images_.shape()[2], images_.shape()[1], 1);
     const size_t bytes = image.pixels.size();
@@ -95,7 +96,7 @@ class IdxSource final : public Source {
   std::string place_;
   tensor::Tensor images_;
   std::vector<int64_t> labels_;
-  std::vector<std::string> notes_;
+  std::string labels_origin_;
 };
 
 }  // namespace

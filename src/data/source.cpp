@@ -32,8 +32,11 @@ std::unique_ptr<Source> open_source(const std::filesystem::path& path, const std
   }
   if (io::is_npy(bytes)) return open_npy(path, limits);
   if (io::is_image(bytes) || io::has_image_extension(path.string())) return open_image_file(path, limits);
+  // A CIFAR file has no magic, and its first pixels may look like an idx header; but it is always called *.bin.
+  const bool may_be_cifar = io::CifarFile::fits(bytes.size());
+  if (may_be_cifar && path.extension() == ".bin") return open_cifar(path);
   if (io::is_gzip(bytes) || io::is_idx(bytes)) return open_idx(path, limits);
-  if (io::CifarFile::fits(bytes.size())) return open_cifar(path);
+  if (may_be_cifar) return open_cifar(path);
   base::fail_unsupported(path.string(), "is no data that nibble knows",
                          "it reads folders and zip files of JPEG or PNG images, single images, .npy, .npz, MNIST idx "
                          "(also .gz) and CIFAR binary");

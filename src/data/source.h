@@ -26,6 +26,8 @@ class Source {
   virtual bool holds_images() const = 0;
   /// The class that the file itself gives to each sample; empty where it gives none.
   virtual std::vector<int64_t> own_labels() const { return {}; }
+  /// Where these come from: "labels from the file itself".
+  virtual std::string own_labels_origin() const { return "labels from the file itself"; }
   /// For arrays the shape of a sample.
   virtual tensor::Shape array_shape() const { return {}; }
   /// "800 images of images.zip".

@@ -93,7 +93,7 @@ bool supports(const NumberFormat& format, Map map) {
 Grid make_grid(const NumberFormat& format, Map map, std::optional<ScaleType> stored_as) {
   if (!supports(format, map))
     base::fail_unsupported("format " + std::string(format.name), "has no map named " + std::string(name_of(map)),
-                           format.uniform() ? "" : "its only map is symmetric");
+                           format.uniform() ? "the unsigned formats have it" : "its only map is symmetric");
   const bool free_choice = format.scale == ScaleType::kF16;
   if (stored_as && *stored_as != format.scale && !(free_choice && *stored_as == ScaleType::kF32))
     base::fail_unsupported("format " + std::string(format.name), "cannot store its scales in another type");

@@ -46,7 +46,8 @@ struct Grid {
   }
 };
 
-/// Whether `format` can be used under `map`. The formats that are not evenly spaced know kSymmetric only.
+/// Whether `format` can be used under `map`: kMinmax needs an unsigned format, and the formats that are not evenly spaced
+/// know kSymmetric only.
 bool supports(const NumberFormat& format, Map map);
 
 /// A grid, with scales stored as the format stores them unless `stored_as` says otherwise; the `minmax` map stores f32

@@ -53,11 +53,12 @@ bool is_float(DType t) { return t == DType::f32 || t == DType::f16 || t == DType
 /// What the tables cannot say: the first opset in which a node's inputs and attributes together mean what they do now.
 int64_t opset_of_form(const Graph& g, const Node& node) {
   if (node.op == "Attention" && node.inputs.size() > 6) return 24;
-  if (node.op == "MaxPool" || node.op == "AveragePool") {
-    // Until opset 21, a last window that begins in the padding counts where sizes are rounded up.
-    const auto pads = node.integers("pads");
-    const bool padded = std::any_of(pads.begin(), pads.end(), [](int64_t p) { return p != 0; });
-    if (padded && node.integer("ceil_mode", 0) != 0) return 22;
+  if ((node.op == "MaxPool" || node.op == "AveragePool") && node.integer("ceil_mode", 0) != 0) {
+    // Until opset 21, a last window that begins past the input counts where sizes are rounded up.
+    const auto pads = node.integers("pads"), strides = node.integers("strides"), kernel = node.integers("kernel_shape");
+    bool beyond = std::any_of(pads.begin(), pads.end(), [](int64_t p) { return p != 0; });
+    for (size_t i = 0; i < strides.size() && i < kernel.size(); ++i) beyond = beyond || strides[i] > kernel[i];
+    if (beyond) return 22;
   }
   if (node.op == "Mod" && node.input(0) != kNoValue && is_float(g.value(node.input(0)).dtype) && node.integer("fmod", 0) == 0 &&
       (g.value(node.input(0)).shape_known || g.is_constant(node.input(0))))
@@ -86,7 +87,8 @@ int64_t lowest_opset(const Graph& g) {
     for (const Since& since : kSince)
       if (node.op == since.op && (*since.attribute == '\0' || node.has(since.attribute))) need(since.opset);
     for (const SinceType& since : kSinceType)
-      if (node.op == since.op && node.input(0) != kNoValue && g.value(node.input(0)).dtype == since.type) need(since.opset);
+      for (const ValueId v : node.inputs)
+        if (node.op == since.op && v != kNoValue && g.value(v).dtype == since.type) need(since.opset);
     need(opset_of_form(g, node));
   }
   return opset;

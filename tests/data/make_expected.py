@@ -57,7 +57,8 @@ def packed_rows(values, depth):
 def interlaced(values):
     """The rows of an Adam7 RGB image."""
     rows = []
-    for x0, y0, dx, dy in ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)):
+    passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+    for x0, y0, dx, dy in passes:
         part = values[y0::dy, x0::dx]
         rows += [row.tobytes() for row in part if row.size]
     return rows
@@ -94,7 +95,7 @@ def images():
 
 
 RESIZES = [(16, 16), (37, 13), (9, 29), (80, 60), (5, 3), (1, 1), (38, 28), (36, 30)]
-FILTERS = {"nearest": Image.Resampling.NEAREST, "bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+FILTERS = {name: Image.Resampling[name.upper()] for name in ("nearest", "bilinear", "bicubic")}
 
 
 def as_decoded(data):
@@ -132,9 +133,13 @@ def arrays():
     np.savez_compressed(HERE / "two_deflated.npz", x=values.astype("<f4"), labels=np.array([3, 1]))
 
 
+ARCHIVES = ("imagenet/imagenet_800.zip", "cifar10/test_jpeg_9700.zip", "superres/superres_5.zip",
+            "ocr/ocr_lines_240.zip")
+
+
 def checksums(shared):
     result = {}
-    for archive in ("imagenet/imagenet_800.zip", "cifar10/test_jpeg_9700.zip", "superres/superres_5.zip", "ocr/ocr_lines_240.zip"):
+    for archive in ARCHIVES:
         crc = {"pixels": 0, "bilinear_96x80": 0, "bicubic_300x320": 0}
         count = 0
         with zipfile.ZipFile(shared / archive) as z:
@@ -144,11 +149,11 @@ def checksums(shared):
                 count += 1
                 image = as_decoded(z.read(name))
                 crc["pixels"] = zlib.crc32(np.asarray(image).tobytes(), crc["pixels"])
-                if count <= 800:
-                    crc["bilinear_96x80"] = zlib.crc32(
-                        np.asarray(image.resize((96, 80), Image.Resampling.BILINEAR)).tobytes(), crc["bilinear_96x80"])
-                    crc["bicubic_300x320"] = zlib.crc32(
-                        np.asarray(image.resize((300, 320), Image.Resampling.BICUBIC)).tobytes(), crc["bicubic_300x320"])
+                if count > 800:
+                    continue
+                for key, size in (("bilinear_96x80", (96, 80)), ("bicubic_300x320", (300, 320))):
+                    resized = image.resize(size, FILTERS[key.split("_")[0]])
+                    crc[key] = zlib.crc32(np.asarray(resized).tobytes(), crc[key])
         result[archive] = {"count": count, **crc}
     (HERE / "checksums.json").write_text(json.dumps(result, indent=2) + "\n")
 

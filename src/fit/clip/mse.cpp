@@ -5,8 +5,8 @@
 ///     bounds leave.
 ///   4 bits, affine: the same for every integer zero point; exact in (scale, zero).
 ///   minmax: alternation from many starts (OffsetSearch).
-///   8 bits: a lattice over the two ends of the range, refined three times around the best, then the best scale in
-///     closed form; the optimum is flat there, and an exact search pays nothing.
+///   8 bits, symmetric, up to 256 values: exact as above. Longer groups and affine: a lattice over the ends of the range,
+///     refined four times around the best; the optimum is flat there (within 0.2 % of it on rows of 4608).
 ///
 /// The result is never worse than that of the minmax rule.
 #include <algorithm>
@@ -23,6 +23,8 @@
 
 namespace nibble::fit {
 namespace {
+
+constexpr size_t kExactAt8Bits = 256;  // values; with 255 levels the exact search takes a hundred times longer
 
 class MseSearch final : public ClipSearch {
  public:
@@ -50,7 +52,7 @@ class MseSearch final : public ClipSearch {
     if (least_ == 0.0) return best_;
     if (grid_.stored_as == ScaleType::kE8M0) enumerate_powers();
     else if (grid_.stored_as == ScaleType::kE4M3) enumerate_e4m3();
-    else if (grid_.format->bits == 8) search_lattice();
+    else if (grid_.format->bits == 8 && (grid_.map == Map::kAffine || group.values.size() > kExactAt8Bits)) search_lattice();
     else search_exactly();
     return best_;
   }

@@ -68,8 +68,10 @@ GroupParams OffsetSearch::run(const SortedGroup& group, const Grid& grid, float 
     const Fit fit = descend(low * range, (1.0 - high) * range);
     if (fit.error < best.error) best = fit;
   };
-  for (const double low : kCuts)
-    for (const double high : kCuts) consider(low, high);
+  if (steps_ <= 15) {
+    for (const double low : kCuts)
+      for (const double high : kCuts) consider(low, high);
+  }
   for (const double low : kDeepCuts)
     for (const double high : kDeepCuts) consider(low, high);
 

@@ -18,18 +18,18 @@ bool CifarFile::fits(size_t file_bytes) {
 CifarFile::CifarFile(base::Bytes bytes, std::shared_ptr<const void> owner, const std::string& place)
     : bytes_(bytes), owner_(std::move(owner)) {
   if (!fits(bytes.size()))
-    base::fail_malformed(place, "its " + std::to_string(bytes.size()) + " bytes are no whole number of CIFAR records (" +
-                                    std::to_string(kImageBytes + 1) + " or " + std::to_string(kImageBytes + 2) +
-                                    " bytes each)");
+    base::fail_malformed(place, "its " + std::to_string(bytes.size()) +
+                                    " bytes are no whole number of CIFAR records (" + std::to_string(kImageBytes + 1) +
+                                    " or " + std::to_string(kImageBytes + 2) + " bytes each)");
   label_bytes_ = bytes.size() % (kImageBytes + 1) == 0 ? 1 : 2;
   record_bytes_ = label_bytes_ + kImageBytes;
   for (int64_t i = 0; i < size(); ++i) {
     const bool coarse_wrong = label_bytes_ == 2 && record(i)[0] >= std::byte{20};
     if (coarse_wrong || label(i) >= classes())
-      base::fail_malformed(place, "the label of record " + std::to_string(i) + " is " +
-                                      std::to_string(coarse_wrong ? std::to_integer<int>(record(i)[0])
-                                                                  : static_cast<int>(label(i))) +
-                                      ", too large for CIFAR-" + std::to_string(classes()));
+      base::fail_malformed(
+          place, "the label of record " + std::to_string(i) + " is " +
+                     std::to_string(coarse_wrong ? std::to_integer<int>(record(i)[0]) : static_cast<int>(label(i))) +
+                     ", too large for CIFAR-" + std::to_string(classes()));
   }
 }
 

@@ -11,8 +11,8 @@ namespace nibble::io {
 /// (CIFAR-10) or a coarse and a fine one (CIFAR-100), then 1024 red, 1024 green and 1024 blue bytes, row-major 32x32.
 class CifarFile {
  public:
-  /// Which of the two it is follows from the length. Throws Error(kMalformed) when the length fits neither or a label is
-  /// out of range (10; 20 and 100).
+  /// Which of the two it is follows from the length. Throws Error(kMalformed) when the length fits neither or a label
+  /// is out of range (10; 20 and 100).
   CifarFile(base::Bytes bytes, std::shared_ptr<const void> owner, const std::string& place);
 
   /// True when the length is a whole number of records; there is no magic to go by.

@@ -50,8 +50,9 @@ tensor::Tensor read_idx(base::Bytes bytes, std::shared_ptr<const void> owner, co
   const int64_t elements = base::checked_product(shape, place, limits.tensor_elements);
   const auto size = static_cast<uint64_t>(tensor::packed_bytes(dtype, elements));
   if (cursor.remaining() != size)
-    base::fail_malformed(place, "an idx array of shape " + tensor::to_string(shape) + " has " + std::to_string(size) +
-                                    " bytes, but " + std::to_string(cursor.remaining()) + " follow the header",
+    base::fail_malformed(place,
+                         "an idx array of shape " + tensor::to_string(shape) + " has " + std::to_string(size) +
+                             " bytes, but " + std::to_string(cursor.remaining()) + " follow the header",
                          cursor.remaining() < size ? "the file is truncated" : "");
   const base::Bytes data = cursor.take(size, "the idx array");
   const auto element_bytes = static_cast<size_t>(tensor::bits_of(dtype) / 8);

@@ -42,8 +42,7 @@ const unsigned char* data_of(base::Bytes bytes) { return reinterpret_cast<const 
 /// (a thumbnail) is counted too, which is harmless. Entropy-coded data cannot hold the marker.
 int64_t count_scans(base::Bytes bytes) {
   int64_t scans = 0;
-  for (size_t i = 0; i + 1 < bytes.size(); ++i)
-    scans += bytes[i] == std::byte{0xFF} && bytes[i + 1] == std::byte{0xDA};
+  for (size_t i = 0; i + 1 < bytes.size(); ++i) scans += bytes[i] == std::byte{0xFF} && bytes[i + 1] == std::byte{0xDA};
   return scans;
 }
 

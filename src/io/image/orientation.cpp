@@ -72,14 +72,29 @@ Image upright(const Image& image, int orientation) {
     for (int64_t x = 0; x < out.width; ++x) {
       int64_t from_x = x, from_y = y;
       switch (orientation) {
-        case 2: from_x = w - 1 - x; break;
-        case 3: from_x = w - 1 - x, from_y = h - 1 - y; break;
-        case 4: from_y = h - 1 - y; break;
-        case 5: from_x = y, from_y = x; break;
-        case 6: from_x = y, from_y = h - 1 - x; break;
-        case 7: from_x = w - 1 - y, from_y = h - 1 - x; break;
-        case 8: from_x = w - 1 - y, from_y = x; break;
-        default: break;
+        case 2:
+          from_x = w - 1 - x;
+          break;
+        case 3:
+          from_x = w - 1 - x, from_y = h - 1 - y;
+          break;
+        case 4:
+          from_y = h - 1 - y;
+          break;
+        case 5:
+          from_x = y, from_y = x;
+          break;
+        case 6:
+          from_x = y, from_y = h - 1 - x;
+          break;
+        case 7:
+          from_x = w - 1 - y, from_y = h - 1 - x;
+          break;
+        case 8:
+          from_x = w - 1 - y, from_y = x;
+          break;
+        default:
+          break;
       }
       for (int64_t k = 0; k < c; ++k) out.row(y)[x * c + k] = image.row(from_y)[from_x * c + k];
     }

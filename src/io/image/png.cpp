@@ -1,5 +1,5 @@
-// PNG through libpng. libpng leaves by longjmp, so the functions that call it own nothing: buffers belong to the callers
-// and every local of theirs is plain data set before setjmp.
+// PNG through libpng. libpng leaves by longjmp, so the functions that call it own nothing: buffers belong to the
+// callers and every local of theirs is plain data set before setjmp.
 #include <png.h>
 
 #include <cstring>
@@ -92,8 +92,8 @@ Image looked_up(const Image& indices, const Reading& reading, const std::string&
   for (size_t i = 0; i < indices.pixels.size(); ++i) {
     const int index = indices.pixels[i];
     if (index >= colours)
-      base::fail_malformed(place, "a pixel uses colour " + std::to_string(index) + " of a palette of " +
-                                      std::to_string(colours));
+      base::fail_malformed(
+          place, "a pixel uses colour " + std::to_string(index) + " of a palette of " + std::to_string(colours));
     const png_color& colour = palette[index];
     image.pixels[3 * i] = colour.red;
     image.pixels[3 * i + 1] = colour.green;

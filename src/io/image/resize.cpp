@@ -136,8 +136,8 @@ Image nearest(const Image& image, int64_t width, int64_t height) {
   return out;
 }
 
-/// Pillow up to 12 always resized along rows first; Pillow 13 goes along columns first where that drops more than twice as
-/// many rows as there are columns to drop. (Checked against Pillow 13.0.0 on 4,000 random sizes.)
+/// Pillow up to 12 always resized along rows first; Pillow 13 goes along columns first where that drops more than twice
+/// as many rows as there are columns to drop. (Checked against Pillow 13.0.0 on 4,000 random sizes.)
 bool columns_first(const Image& image, int64_t width, int64_t height) {
   return height < image.height && image.height - height > 2 * (image.width - width);
 }

@@ -7,9 +7,9 @@ namespace nibble::io {
 enum class Filter { kNearest, kBilinear, kBicubic };
 
 /// `image` at width x height. Bilinear and bicubic are antialiased (the filter widens with the reduction), in fixed
-/// point, one pass along rows and one along columns, bit for bit as `Image.resize(size, BILINEAR | BICUBIC)` of Pillow 13
-/// (which from Pillow 12 differs in the last bit where the height shrinks much more than the width); nearest is as its
-/// NEAREST. width and height are positive.
+/// point, one pass along rows and one along columns, bit for bit as `Image.resize(size, BILINEAR | BICUBIC)` of Pillow
+/// 13 (which from Pillow 12 differs in the last bit where the height shrinks much more than the width); nearest is as
+/// its NEAREST. width and height are positive.
 Image resize(const Image& image, int64_t width, int64_t height, Filter filter);
 
 /// The part of width x height whose upper left corner is (left, top); it lies within the image.

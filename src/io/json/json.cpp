@@ -87,13 +87,14 @@ struct JsonBuilder {
     // nlohmann's text begins with "[json.exception.parse_error.101] parse error at line 1, column 2: ".
     std::string_view said = e.what();
     if (const size_t colon = said.find(": "); colon != std::string_view::npos) said.remove_prefix(colon + 2);
-    base::fail_malformed(place, "the JSON is malformed at byte " + std::to_string(offset) + ": " +
-                                    base::printable(said, 160));
+    base::fail_malformed(place,
+                         "the JSON is malformed at byte " + std::to_string(offset) + ": " + base::printable(said, 160));
   }
 };
 
 Json parse_json(std::string_view text, const std::string& place, const base::Limits& limits) {
-  base::check_limit(static_cast<int64_t>(text.size()), limits.json_bytes, "json-bytes", place, "the length of the JSON");
+  base::check_limit(static_cast<int64_t>(text.size()), limits.json_bytes, "json-bytes", place,
+                    "the length of the JSON");
   JsonBuilder builder{place, limits, {}, {}, {}, {}};
   if (!nlohmann::json::sax_parse(text.begin(), text.end(), &builder))
     base::fail_malformed(place, "the JSON is malformed");
@@ -101,8 +102,8 @@ Json parse_json(std::string_view text, const std::string& place, const base::Lim
 }
 
 std::string_view Json::kind() const {
-  constexpr std::string_view kinds[] = {"null", "a truth value", "an integer", "a number",
-                                        "a string", "an array",  "an object"};
+  constexpr std::string_view kinds[] = {"null",     "a truth value", "an integer", "a number",
+                                        "a string", "an array",      "an object"};
   return kinds[value_.index()];
 }
 

@@ -15,9 +15,9 @@ struct DescrRow {
   DType dtype;
 };
 constexpr DescrRow kDescrs[] = {
-    {"<f4", DType::f32}, {"<f8", DType::f64}, {"<f2", DType::f16}, {"|i1", DType::i8},  {"|u1", DType::u8},
-    {"<i2", DType::i16}, {"<u2", DType::u16}, {"<i4", DType::i32}, {"<u4", DType::u32}, {"<i8", DType::i64},
-    {"<u8", DType::u64}, {"|b1", DType::boolean},
+    {"<f4", DType::f32}, {"<f8", DType::f64}, {"<f2", DType::f16}, {"|i1", DType::i8},
+    {"|u1", DType::u8},  {"<i2", DType::i16}, {"<u2", DType::u16}, {"<i4", DType::i32},
+    {"<u4", DType::u32}, {"<i8", DType::i64}, {"<u8", DType::u64}, {"|b1", DType::boolean},
 };
 
 /// The few Python literals that a header may hold.
@@ -121,7 +121,8 @@ Header parse_header(std::string_view header, const std::string& place, const bas
     text.expect(':');
     if (key == "descr" && !dtype) {
       if (text.at('['))
-        base::fail_unsupported(place, "is a structured array", "convert each field: numpy.save('field.npy', a['field'])");
+        base::fail_unsupported(place, "is a structured array",
+                               "convert each field: numpy.save('field.npy', a['field'])");
       dtype = dtype_of_descr(text.string(), place);
     } else if (key == "fortran_order" && !fortran_order) {
       fortran_order = text.boolean();

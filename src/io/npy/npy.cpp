@@ -42,19 +42,32 @@ Tensor from_fortran_order(base::Bytes bytes, DType dtype, const tensor::Shape& s
 
 std::string_view descr_of(DType dtype) {
   switch (dtype) {
-    case DType::f32: return "<f4";
-    case DType::f64: return "<f8";
-    case DType::f16: return "<f2";
-    case DType::i8: return "|i1";
-    case DType::u8: return "|u1";
-    case DType::i16: return "<i2";
-    case DType::u16: return "<u2";
-    case DType::i32: return "<i4";
-    case DType::u32: return "<u4";
-    case DType::i64: return "<i8";
-    case DType::u64: return "<u8";
-    case DType::boolean: return "|b1";
-    default: base::fail_unsupported("", "NumPy has no type for " + std::string(tensor::name_of(dtype)) + " elements");
+    case DType::f32:
+      return "<f4";
+    case DType::f64:
+      return "<f8";
+    case DType::f16:
+      return "<f2";
+    case DType::i8:
+      return "|i1";
+    case DType::u8:
+      return "|u1";
+    case DType::i16:
+      return "<i2";
+    case DType::u16:
+      return "<u2";
+    case DType::i32:
+      return "<i4";
+    case DType::u32:
+      return "<u4";
+    case DType::i64:
+      return "<i8";
+    case DType::u64:
+      return "<u8";
+    case DType::boolean:
+      return "|b1";
+    default:
+      base::fail_unsupported("", "NumPy has no type for " + std::string(tensor::name_of(dtype)) + " elements");
   }
 }
 
@@ -73,16 +86,17 @@ Tensor read_npy(base::Bytes bytes, std::shared_ptr<const void> owner, const std:
   cursor.read<uint8_t>("the .npy version");
   if (major < 1 || major > 3)
     base::fail_unsupported(place, "has .npy version " + std::to_string(major) + "; 1 to 3 are known");
-  const uint32_t length =
-      major == 1 ? cursor.read<uint16_t>("the .npy header's length") : cursor.read<uint32_t>("the .npy header's length");
+  const uint32_t length = major == 1 ? cursor.read<uint16_t>("the .npy header's length")
+                                     : cursor.read<uint32_t>("the .npy header's length");
   const npy::Header header = npy::parse_header(base::as_text(cursor.take(length, "the .npy header")), place, limits);
 
   const int64_t elements = base::checked_product(header.shape, place, limits.tensor_elements);
   const auto size = static_cast<uint64_t>(tensor::packed_bytes(header.dtype, elements));
   if (cursor.remaining() != size)
-    base::fail_malformed(place, "an array of shape " + tensor::to_string(header.shape) + " and type " +
-                                    std::string(tensor::name_of(header.dtype)) + " has " + std::to_string(size) +
-                                    " bytes, but " + std::to_string(cursor.remaining()) + " follow the header",
+    base::fail_malformed(place,
+                         "an array of shape " + tensor::to_string(header.shape) + " and type " +
+                             std::string(tensor::name_of(header.dtype)) + " has " + std::to_string(size) +
+                             " bytes, but " + std::to_string(cursor.remaining()) + " follow the header",
                          cursor.remaining() < size ? "the file is truncated" : "");
   const base::Bytes data = cursor.take(size, "the array");
   if (header.dtype == DType::boolean)
@@ -96,8 +110,7 @@ Tensor read_npy(base::Bytes bytes, std::shared_ptr<const void> owner, const std:
 
 std::string npy_header(const Tensor& tensor) {
   std::string text = "{'descr': '" + std::string(descr_of(tensor.dtype())) + "', 'fortran_order': False, 'shape': (";
-  for (size_t d = 0; d < tensor.shape().size(); ++d)
-    text += (d ? ", " : "") + std::to_string(tensor.shape()[d]);
+  for (size_t d = 0; d < tensor.shape().size(); ++d) text += (d ? ", " : "") + std::to_string(tensor.shape()[d]);
   text += tensor.rank() == 1 ? ",), }" : "), }";
   // magic (6), version (2), length (2), text and its newline end at a multiple of 64.
   const size_t unpadded = kMagic.size() + 4 + text.size() + 1;
@@ -118,7 +131,8 @@ std::vector<std::pair<std::string, Tensor>> read_npz(base::Bytes bytes, const st
   std::vector<std::pair<std::string, Tensor>> arrays;
   for (size_t i = 0; i < zip.entries().size(); ++i) {
     std::string_view name = zip.entries()[i].name;
-    if (!name.ends_with(".npy")) base::fail_unsupported(zip.place_of(i), "is no .npy array, as all of an .npz file are");
+    if (!name.ends_with(".npy"))
+      base::fail_unsupported(zip.place_of(i), "is no .npy array, as all of an .npz file are");
     name.remove_suffix(4);
     const auto data = std::make_shared<const std::vector<std::byte>>(zip.read(i));
     arrays.emplace_back(name, read_npy(*data, data, zip.place_of(i), limits));

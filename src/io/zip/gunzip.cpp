@@ -53,7 +53,8 @@ std::vector<std::byte> gunzip(base::Bytes bytes, const std::string& place, const
       base::check_limit((size - 1) / static_cast<int64_t>(bytes.size()) + 1, limits.zip_ratio, "zip-ratio", place,
                         "its expanded over compressed size");
     if (status == Z_STREAM_END) break;
-    if (status == Z_BUF_ERROR || (status == Z_OK && stream.avail_in == 0 && fed == bytes.size() && stream.avail_out > 0))
+    if (status == Z_BUF_ERROR ||
+        (status == Z_OK && stream.avail_in == 0 && fed == bytes.size() && stream.avail_out > 0))
       base::fail_malformed(place, "the gzip file is truncated", "copy or download it again");
     if (status != Z_OK)
       base::fail_malformed(place, std::string("the gzip file is damaged") +

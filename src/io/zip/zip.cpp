@@ -52,6 +52,9 @@ bool is_zip(base::Bytes bytes) {
 
 ZipFile::ZipFile(base::Bytes bytes, std::shared_ptr<const void> owner, std::string place, const base::Limits& limits)
     : place_(std::move(place)), archive_(std::make_unique<Archive>()) {
+  // libzip takes no bytes at all for an empty archive, and looks for the directory of one that begins with something
+  // else.
+  if (!is_zip(bytes)) base::fail_malformed(place_, "is no zip file: it does not begin with PK");
   archive_->owner = std::move(owner);
   archive_->open(bytes, place_);
   const int64_t count = zip_get_num_entries(archive_->zip, 0);
@@ -79,9 +82,10 @@ ZipFile::ZipFile(base::Bytes bytes, std::shared_ptr<const void> owner, std::stri
       base::fail_malformed(entry_place, "its sizes do not fit the file");
     const auto size = static_cast<int64_t>(stat.size), compressed = static_cast<int64_t>(stat.comp_size);
     if (stat.comp_method != ZIP_CM_STORE && stat.comp_method != ZIP_CM_DEFLATE)
-      base::fail_unsupported(entry_place, "is compressed by method " + std::to_string(stat.comp_method) +
-                                              "; nibble reads stored and deflated entries",
-                             "zip it again with either");
+      base::fail_unsupported(
+          entry_place,
+          "is compressed by method " + std::to_string(stat.comp_method) + "; nibble reads stored and deflated entries",
+          "zip it again with either");
     if ((stat.valid & ZIP_STAT_ENCRYPTION_METHOD) && stat.encryption_method != ZIP_EM_NONE)
       base::fail_unsupported(entry_place, "is encrypted", "zip it again without a password");
     const auto sum = base::checked_add(total, size);
@@ -122,8 +126,7 @@ std::vector<std::byte> ZipFile::read(size_t index) const {
     void operator()(zip_file_t* f) const { zip_fclose(f); }
   };
   const std::unique_ptr<zip_file_t, Close> file(zip_fopen_index(archive_->zip, archive_->at[index], 0));
-  if (!file)
-    base::fail_malformed(place_of(index), "cannot be read: " + text_of(zip_get_error(archive_->zip)));
+  if (!file) base::fail_malformed(place_of(index), "cannot be read: " + text_of(zip_get_error(archive_->zip)));
   // Grown as bytes really arrive; one more than announced is asked for, so that the end (and with it the check of the
   // CRC) is reached and an entry that is too long is noticed.
   std::vector<std::byte> bytes;

@@ -4,9 +4,8 @@
 ///   2 * 255 * 64 = 32640 in magnitude, so nothing saturates; `vpmaddwd` by ones adds the pairs to int32.
 /// wide, otherwise: both sides are widened to int16 and `vpmaddwd` adds pairs of products in int32 directly, half as many
 ///   outputs a step. Saturation cannot occur.
-#include "kernels/gemm_u8s8/gemm.h"
+#include "kernels/gemm_u8s8/gemm_u8s8.h"
 #include "kernels/gemm_u8s8/layout.h"
-#include "kernels/gemm_u8s8/unavailable.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -21,19 +20,17 @@ constexpr int64_t kHeader = 64;  // bytes before the strips; the first says whet
 
 bool available() { return __builtin_cpu_supports("avx2"); }
 
-size_t packed_bytes(int64_t n, int64_t k) {
-  return static_cast<size_t>(kHeader + round_up(round_up(n, kOutputs) * round_up(k, 4), 64));
+int64_t packed_bytes(int64_t n, int64_t k) {
+  return kHeader + round_up(round_up(n, kOutputs) * round_up(k, 4), 64);
 }
 
-void pack(const int8_t* b, int64_t ldb, int64_t n, int64_t k, void* packed, int32_t* row_sums) {
-  auto* to = static_cast<int8_t*>(packed);
+void pack(const int8_t* b, int64_t n, int64_t k, int8_t* packed) {
   bool wide = false;
   for (int64_t j = 0; j < n; ++j)
-    for (int64_t i = 0; i < k; ++i) wide = wide || b[j * ldb + i] > 64 || b[j * ldb + i] < -64;
-  std::memset(to, 0, kHeader);
-  to[0] = wide ? 1 : 0;
-  pack_strips(b, ldb, n, k, kOutputs, to + kHeader);
-  if (row_sums) sum_rows(b, ldb, n, k, row_sums);
+    for (int64_t i = 0; i < k; ++i) wide = wide || b[j * k + i] > 64 || b[j * k + i] < -64;
+  std::memset(packed, 0, kHeader);
+  packed[0] = wide ? 1 : 0;
+  pack_strips(b, n, k, kOutputs, packed + kHeader);
 }
 
 NIBBLE_TARGET void store(int32_t* to, int64_t left, __m256i values) {
@@ -112,11 +109,11 @@ void wide_rows(const uint8_t* a, int64_t lda, int64_t m, const int8_t* b, int64_
   for (; i < m; ++i) wide_tile<1>(a + i * lda, lda, b, n, k, c + i * ldc, ldc);
 }
 
-void run(const uint8_t* a, int64_t lda, int64_t m, const void* packed, int64_t n, int64_t k, int32_t* c, int64_t ldc) {
-  const auto* header = static_cast<const int8_t*>(packed);
-  const int8_t* b = header + kHeader;
+void multiply(const uint8_t* a, int64_t lda, int64_t m, const int8_t* packed, int64_t n, int64_t k, int32_t* c,
+              int64_t ldc) {
+  const int8_t* b = packed + kHeader;
   const int64_t strip_bytes = round_up(k, 4) * kOutputs;
-  const bool wide = header[0] != 0;
+  const bool wide = packed[0] != 0;
   const int64_t rows_at_once = round_up(131072 / (k + 1) + 1, 4);
   for (int64_t i = 0; i < m; i += rows_at_once) {
     const int64_t count = m - i < rows_at_once ? m - i : rows_at_once;
@@ -141,19 +138,7 @@ void run(const uint8_t* a, int64_t lda, int64_t m, const void* packed, int64_t n
 }  // namespace
 
 const GemmU8S8& gemm_u8s8_avx2() {
-  static constexpr GemmU8S8 kKernel{
-      .isa = "avx2", .available = available, .packed_bytes = packed_bytes, .pack = pack, .run = run};
-  return kKernel;
-}
-
-}  // namespace nibble::kernels
-
-#else
-
-namespace nibble::kernels {
-
-const GemmU8S8& gemm_u8s8_avx2() {
-  static constexpr GemmU8S8 kKernel = unavailable_gemm_u8s8("avx2");
+  static constexpr GemmU8S8 kKernel{"avx2", available, packed_bytes, pack, multiply};
   return kKernel;
 }
 

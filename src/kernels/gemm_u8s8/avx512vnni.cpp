@@ -1,8 +1,7 @@
 /// AVX-512 VNNI: `vpdpbusd` adds four products u8 * s8 to an int32 lane without saturation. A quad of A is broadcast, 16
 /// outputs share a register. Tile: 6 rows of A by 2 strips, 12 independent sums (latency 4, one issue a cycle on Zen 4).
-#include "kernels/gemm_u8s8/gemm.h"
+#include "kernels/gemm_u8s8/gemm_u8s8.h"
 #include "kernels/gemm_u8s8/layout.h"
-#include "kernels/gemm_u8s8/unavailable.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -19,13 +18,12 @@ bool available() {
          __builtin_cpu_supports("avx512vnni");
 }
 
-size_t packed_bytes(int64_t n, int64_t k) {
-  return static_cast<size_t>(round_up(n, kOutputs) * round_up(k, 4));  // whole registers of 64 bytes
+int64_t packed_bytes(int64_t n, int64_t k) {
+  return round_up(n, kOutputs) * round_up(k, 4);  // whole registers of 64 bytes
 }
 
-void pack(const int8_t* b, int64_t ldb, int64_t n, int64_t k, void* packed, int32_t* row_sums) {
-  pack_strips(b, ldb, n, k, kOutputs, static_cast<int8_t*>(packed));
-  if (row_sums) sum_rows(b, ldb, n, k, row_sums);
+void pack(const int8_t* b, int64_t n, int64_t k, int8_t* packed) {
+  pack_strips(b, n, k, kOutputs, packed);
 }
 
 template <int kRows, int kStrips>
@@ -72,8 +70,9 @@ void rows(const uint8_t* a, int64_t lda, int64_t m, const int8_t* b, int64_t n, 
   }
 }
 
-void run(const uint8_t* a, int64_t lda, int64_t m, const void* packed, int64_t n, int64_t k, int32_t* c, int64_t ldc) {
-  const auto* b = static_cast<const int8_t*>(packed);
+void multiply(const uint8_t* a, int64_t lda, int64_t m, const int8_t* packed, int64_t n, int64_t k, int32_t* c,
+              int64_t ldc) {
+  const int8_t* b = packed;
   const int64_t strip_bytes = round_up(k, 4) * kOutputs;
   // Blocks of rows whose part of A stays in the second-level cache while all strips pass over it.
   const int64_t rows_at_once = round_up(262144 / (k + 1) + 1, 6);
@@ -91,19 +90,7 @@ void run(const uint8_t* a, int64_t lda, int64_t m, const void* packed, int64_t n
 }  // namespace
 
 const GemmU8S8& gemm_u8s8_avx512vnni() {
-  static constexpr GemmU8S8 kKernel{
-      .isa = "avx512vnni", .available = available, .packed_bytes = packed_bytes, .pack = pack, .run = run};
-  return kKernel;
-}
-
-}  // namespace nibble::kernels
-
-#else
-
-namespace nibble::kernels {
-
-const GemmU8S8& gemm_u8s8_avx512vnni() {
-  static constexpr GemmU8S8 kKernel = unavailable_gemm_u8s8("avx512vnni");
+  static constexpr GemmU8S8 kKernel{"avx512vnni", available, packed_bytes, pack, multiply};
   return kKernel;
 }
 

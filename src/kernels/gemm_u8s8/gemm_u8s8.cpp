@@ -24,4 +24,20 @@ const GemmU8S8& gemm_u8s8() {
   return *chosen;
 }
 
+void row_sums_s8(const int8_t* b, int64_t n, int64_t k, int32_t* sums) {
+  for (int64_t j = 0; j < n; ++j) {
+    int32_t sum = 0;
+    for (int64_t x = 0; x < k; ++x) sum += b[j * k + x];
+    sums[j] = sum;
+  }
+}
+
+void row_sums_u8(const uint8_t* a, int64_t lda, int64_t m, int64_t k, int32_t* sums) {
+  for (int64_t i = 0; i < m; ++i) {
+    int32_t sum = 0;
+    for (int64_t x = 0; x < k; ++x) sum += a[i * lda + x];
+    sums[i] = sum;
+  }
+}
+
 }  // namespace nibble::kernels

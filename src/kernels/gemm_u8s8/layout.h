@@ -10,21 +10,13 @@ namespace nibble::kernels {
 
 constexpr int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
-inline void pack_strips(const int8_t* b, int64_t ldb, int64_t n, int64_t k, int64_t outputs, int8_t* to) {
+inline void pack_strips(const int8_t* b, int64_t n, int64_t k, int64_t outputs, int8_t* to) {
   const int64_t quads = round_up(k, 4) / 4;
   std::memset(to, 0, static_cast<size_t>(round_up(n, outputs) * quads * 4));
   for (int64_t j = 0; j < n; ++j) {
     int8_t* strip = to + j / outputs * quads * outputs * 4 + j % outputs * 4;
-    const int8_t* row = b + j * ldb;
+    const int8_t* row = b + j * k;
     for (int64_t i = 0; i < k; ++i) strip[i / 4 * outputs * 4 + i % 4] = row[i];
-  }
-}
-
-inline void sum_rows(const int8_t* b, int64_t ldb, int64_t n, int64_t k, int32_t* sums) {
-  for (int64_t j = 0; j < n; ++j) {
-    int32_t sum = 0;
-    for (int64_t i = 0; i < k; ++i) sum += b[j * ldb + i];
-    sums[j] = sum;
   }
 }
 

@@ -1,15 +1,14 @@
 /// AArch64 with the dot product extension: `sdot` adds four products s8 * s8 to an int32 lane. A is unsigned, so
 /// A - 128 is used and 128 * rowsum(B), kept behind the strips, is added back: modulo 2^32 both are the same number.
-#include "kernels/gemm_u8s8/gemm.h"
+#include "kernels/gemm_u8s8/gemm_u8s8.h"
 #include "kernels/gemm_u8s8/layout.h"
-#include "kernels/gemm_u8s8/unavailable.h"
 
 #if defined(__aarch64__)
 #include <arm_neon.h>
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
 
-#define NIBBLE_TARGET __attribute__((target("+dotprod")))
+#define NIBBLE_TARGET __attribute__((target("arch=armv8.2-a+dotprod")))
 
 namespace nibble::kernels {
 namespace {
@@ -20,17 +19,15 @@ bool available() { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; }
 
 int64_t strips_bytes(int64_t n, int64_t k) { return round_up(n, kOutputs) * round_up(k, 4); }
 
-size_t packed_bytes(int64_t n, int64_t k) {
-  return static_cast<size_t>(round_up(strips_bytes(n, k) + round_up(n, kOutputs) * 4, 64));
+int64_t packed_bytes(int64_t n, int64_t k) {
+  return round_up(strips_bytes(n, k) + round_up(n, kOutputs) * 4, 64);
 }
 
-void pack(const int8_t* b, int64_t ldb, int64_t n, int64_t k, void* packed, int32_t* row_sums) {
-  auto* to = static_cast<int8_t*>(packed);
-  pack_strips(b, ldb, n, k, kOutputs, to);
-  auto* sums = reinterpret_cast<int32_t*>(to + strips_bytes(n, k));
+void pack(const int8_t* b, int64_t n, int64_t k, int8_t* packed) {
+  pack_strips(b, n, k, kOutputs, packed);
+  auto* sums = reinterpret_cast<int32_t*>(packed + strips_bytes(n, k));
   std::memset(sums, 0, static_cast<size_t>(round_up(n, kOutputs)) * 4);
-  sum_rows(b, ldb, n, k, sums);
-  if (row_sums && n > 0) std::memcpy(row_sums, sums, static_cast<size_t>(n) * 4);
+  row_sums_s8(b, n, k, sums);
 }
 
 template <int kRows>
@@ -60,8 +57,9 @@ NIBBLE_TARGET void tile(const uint8_t* a, int64_t lda, const int8_t* b, const in
   }
 }
 
-void run(const uint8_t* a, int64_t lda, int64_t m, const void* packed, int64_t n, int64_t k, int32_t* c, int64_t ldc) {
-  const auto* b = static_cast<const int8_t*>(packed);
+void multiply(const uint8_t* a, int64_t lda, int64_t m, const int8_t* packed, int64_t n, int64_t k, int32_t* c,
+              int64_t ldc) {
+  const int8_t* b = packed;
   const auto* sums = reinterpret_cast<const int32_t*>(b + strips_bytes(n, k));
   const int64_t strip_bytes = round_up(k, 4) * kOutputs;
   for (int64_t j = 0; j < n; j += kOutputs) {
@@ -75,19 +73,7 @@ void run(const uint8_t* a, int64_t lda, int64_t m, const void* packed, int64_t n
 }  // namespace
 
 const GemmU8S8& gemm_u8s8_neon_dot() {
-  static constexpr GemmU8S8 kKernel{
-      .isa = "neon_dot", .available = available, .packed_bytes = packed_bytes, .pack = pack, .run = run};
-  return kKernel;
-}
-
-}  // namespace nibble::kernels
-
-#else
-
-namespace nibble::kernels {
-
-const GemmU8S8& gemm_u8s8_neon_dot() {
-  static constexpr GemmU8S8 kKernel = unavailable_gemm_u8s8("neon_dot");
+  static constexpr GemmU8S8 kKernel{"neon_dot", available, packed_bytes, pack, multiply};
   return kKernel;
 }
 

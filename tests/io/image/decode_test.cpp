@@ -145,7 +145,8 @@ TEST(DecodeImage, RefusesAPaletteIndexOutsideThePalette) {
   size_t at = kHeaderChunk + 25;
   ASSERT_EQ(base::as_text(base::Bytes(png).subspan(at + 4, 4)), "PLTE");
   const auto length = std::to_integer<int>(png[at + 3]);
-  png.erase(png.begin() + static_cast<std::ptrdiff_t>(at) + 11, png.begin() + static_cast<std::ptrdiff_t>(at) + 8 + length);
+  png.erase(png.begin() + static_cast<std::ptrdiff_t>(at) + 11,
+            png.begin() + static_cast<std::ptrdiff_t>(at) + 8 + length);
   png[at + 3] = std::byte{3};
   fix_crc(png, at);
   expect_error(ErrorKind::kMalformed, "of a palette of 1", [&] { decode_image(png, "palette", {}); });
@@ -159,10 +160,15 @@ TEST(DecodeImage, RefusesSixteenBitGrey) {
 }
 
 TEST(DecodeImage, NamesOtherFormats) {
-  const std::pair<std::string_view, const char*> rows[] = {
-      {"GIF89a......", "a GIF image"},       {"BM..........", "a BMP image"},
-      {"RIFF....WEBPVP8 ", "a WebP image"},  {{"II*\0....", 8}, "a TIFF image"},
-      {{"\0\0\0\x1C""ftypavif", 12}, "an AVIF"}, {"hello, world", "no JPEG or PNG"}};
+  const std::pair<std::string_view, const char*> rows[] = {{"GIF89a......", "a GIF image"},
+                                                           {"BM..........", "a BMP image"},
+                                                           {"RIFF....WEBPVP8 ", "a WebP image"},
+                                                           {{"II*\0....", 8}, "a TIFF image"},
+                                                           {{"\0\0\0\x1C"
+                                                             "ftypavif",
+                                                             12},
+                                                            "an AVIF"},
+                                                           {"hello, world", "no JPEG or PNG"}};
   for (const auto& [bytes, part] : rows)
     expect_error(ErrorKind::kUnsupported, part, [&] { decode_image(base::as_bytes(bytes), "other", {}); });
   expect_error(ErrorKind::kMalformed, "empty", [&] { decode_image({}, "none", {}); });

@@ -14,14 +14,14 @@ Image numbered() {
 TEST(Upright, UndoesEachOfTheEightOrientations) {
   using Pixels = std::vector<uint8_t>;
   const Pixels expected[] = {
-      {0, 1, 2, 10, 11, 12},   // 1 as it is
-      {2, 1, 0, 12, 11, 10},   // 2 mirrored left to right
-      {12, 11, 10, 2, 1, 0},   // 3 turned by half
-      {10, 11, 12, 0, 1, 2},   // 4 mirrored top to bottom
-      {0, 10, 1, 11, 2, 12},   // 5 transposed
-      {10, 0, 11, 1, 12, 2},   // 6 turned a quarter clockwise
-      {12, 2, 11, 1, 10, 0},   // 7 transposed along the other diagonal
-      {2, 12, 1, 11, 0, 10},   // 8 turned a quarter counter-clockwise
+      {0, 1, 2, 10, 11, 12},  // 1 as it is
+      {2, 1, 0, 12, 11, 10},  // 2 mirrored left to right
+      {12, 11, 10, 2, 1, 0},  // 3 turned by half
+      {10, 11, 12, 0, 1, 2},  // 4 mirrored top to bottom
+      {0, 10, 1, 11, 2, 12},  // 5 transposed
+      {10, 0, 11, 1, 12, 2},  // 6 turned a quarter clockwise
+      {12, 2, 11, 1, 10, 0},  // 7 transposed along the other diagonal
+      {2, 12, 1, 11, 0, 10},  // 8 turned a quarter counter-clockwise
   };
   for (int orientation = 1; orientation <= 8; ++orientation) {
     const Image out = upright(numbered(), orientation);

@@ -9,7 +9,7 @@ namespace {
 Image decode(const std::string& name) { return decode_image(test::expected_file(name)->bytes(), name, {}); }
 
 /// The sizes of make_expected.py, in its order.
-constexpr std::pair<int64_t, int64_t> kSizes[] = {{16, 16}, {37, 13}, {9, 29}, {80, 60},
+constexpr std::pair<int64_t, int64_t> kSizes[] = {{16, 16}, {37, 13}, {9, 29},  {80, 60},
                                                   {5, 3},   {1, 1},   {38, 28}, {36, 30}};
 
 void expect_pillows_resize(const std::string& file, Filter filter, const std::string& label) {

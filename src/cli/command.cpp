@@ -1,0 +1,116 @@
+#include "cli/command.h"
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "model/open.h"
+
+namespace nibble::cli {
+
+void Context::start() {
+  for (const std::string& flag : limit_flags) limits.set(flag);
+  console = std::make_unique<Console>(quiet);
+  if (threads < 0 || threads > 1024) base::fail_usage("--threads", "takes a number from 1 to 1024 (0: every core)");
+  pool = std::make_unique<base::ThreadPool>(threads);
+}
+
+void Context::write_json(const io::Json& value) const {
+  if (json.empty()) return;
+  base::AtomicFile file(json, force);
+  file.write(io::to_text(value) + "\n");
+  file.commit();
+}
+
+void add_common_flags(CLI::App& command, Context& context, bool with_json) {
+  command.add_option("--threads", context.threads, "threads to use (default: every core this process may use)")->type_name("N");
+  command.add_flag("-q,--quiet", context.quiet, "no progress");
+  command.add_flag("-v,--verbose", context.verbose, "say more");
+  command.add_option("--limit", context.limit_flags, "raise a safety limit, as `nibble limits` lists them")->type_name("NAME=VALUE");
+  command.add_flag("--force", context.force, "replace outputs that exist");
+  if (with_json) command.add_option("--json", context.json, "write everything that is printed, and more, as JSON")->type_name("FILE");
+}
+
+void add_data_flags(CLI::App& command, DataFlags& flags) {
+  command.add_option("--preprocess", flags.preprocess,
+                     "how images become input, for example resize=256,crop=224,scale=1/255,mean=0.485:0.456:0.406,std=0.229:0.224:0.225,order=rgb,layout=nchw "
+                     "(default: NAME.data.json beside the network)")->type_name("STEPS");
+  command.add_option("--labels", flags.labels, "where labels come from: auto, none, folders, prefix-number, pattern:REGEX or a file")->type_name("FROM");
+  command.add_option("--samples", flags.samples, "use at most so many samples (default: all)")->type_name("N");
+  command.add_option("--skip", flags.offset, "leave out the first so many samples")->type_name("N");
+  command.add_option("--shuffle", flags.seed, "take the samples in the order that this seed gives")->type_name("SEED");
+  command.add_option("--input", flags.input_name, "which array of an .npz file feeds the network")->type_name("NAME");
+  command.add_flag("--skip-bad", flags.skip_bad, "leave out images that cannot be decoded, and count them");
+}
+
+Network open_network(const std::filesystem::path& path, Context& context) {
+  Network network;
+  network.path = path;
+  io::Notes notes;
+  model::OpenOptions options;
+  options.limits = context.limits;
+  network.graph = model::open(path, options, notes);
+  for (const std::string& note : notes) context.console->note(note);
+  std::error_code error;
+  network.file_bytes = static_cast<int64_t>(std::filesystem::file_size(path, error));
+  auto external = path;
+  external += ".data";
+  if (std::filesystem::exists(external, error)) network.file_bytes += static_cast<int64_t>(std::filesystem::file_size(external, error));
+  if (auto beside = data::find_description(path, context.limits)) {
+    network.description = std::move(*beside);
+  } else {
+    const auto it = network.graph.metadata.find(std::string(data::kDescriptionMetadataKey));
+    if (it != network.graph.metadata.end())
+      network.description = data::parse_description(it->second, path.string() + ": metadata nibble.data", context.limits);
+  }
+  return network;
+}
+
+tensor::Shape sample_shape(const graph::Graph& graph) {
+  if (graph.inputs.empty()) base::fail_unsupported("", "the network has no inputs");
+  const graph::Value& input = graph.value(graph.inputs[0]);
+  if (!input.shape_known || input.shape.empty()) return {};
+  return {input.shape.begin() + 1, input.shape.end()};
+}
+
+bool takes_any_batch(const graph::Graph& graph, int64_t& fixed_batch) {
+  const graph::Value& input = graph.value(graph.inputs[0]);
+  fixed_batch = input.shape_known && !input.shape.empty() ? input.shape[0] : tensor::kUnknown;
+  return fixed_batch == tensor::kUnknown;
+}
+
+std::unique_ptr<data::Dataset> open_data(const std::filesystem::path& path, const DataFlags& flags, const Network& network,
+                                         Context& context) {
+  const graph::Graph& graph = network.graph;
+  if (graph.inputs.size() != 1)
+    base::fail_unsupported(network.path.string(), "the network has " + std::to_string(graph.inputs.size()) + " inputs; data for several inputs is not supported yet");
+  data::DatasetOptions options;
+  if (!flags.preprocess.empty()) options.preprocessing = data::parse_preprocessing(flags.preprocess);
+  else options.preprocessing = network.description.preprocessing;
+  options.labels = data::parse_labels(flags.labels);
+  options.sample_shape = sample_shape(graph);
+  if (graph.value(graph.inputs[0]).shape_known == false) options.sample_shape.reset();
+  options.input_name = flags.input_name.empty() ? graph.value(graph.inputs[0]).name : flags.input_name;
+  options.class_names = network.description.classes;
+  if (!graph.outputs.empty()) {
+    const graph::Value& output = graph.value(graph.outputs[0]);
+    if (output.shape_known && output.shape.size() == 2 && output.shape[1] > 0) options.classes = output.shape[1];
+  }
+  options.seed = flags.seed;
+  options.offset = flags.offset;
+  if (flags.samples > 0) options.limit = flags.samples;
+  options.skip_bad = flags.skip_bad;
+  auto dataset = data::open_dataset(path, options, context.limits);
+  context.console->line("data", dataset->describe());
+  for (const std::string& note : dataset->notes()) context.console->note(note);
+  return dataset;
+}
+
+std::string shell_word(const std::string& word) {
+  const bool plain = !word.empty() && word.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./=:,+%@") == std::string::npos;
+  if (plain) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+}  // namespace nibble::cli

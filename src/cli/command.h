@@ -1,0 +1,78 @@
+#pragma once
+#include <CLI/CLI.hpp>
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/limits.h"
+#include "base/thread_pool.h"
+#include "cli/console.h"
+#include "data/dataset.h"
+#include "data/description.h"
+#include "graph/graph.h"
+#include "io/json/json.h"
+
+namespace nibble::cli {
+
+/// What every command has: the flags that mean the same everywhere.
+struct Context {
+  int threads = 0;
+  bool quiet = false;
+  int verbose = 0;
+  std::filesystem::path json;
+  bool force = false;
+  std::vector<std::string> limit_flags;
+  base::Limits limits;
+  std::string command_line;
+
+  std::unique_ptr<Console> console;
+  std::unique_ptr<base::ThreadPool> pool;
+  int exit_status = 0;
+
+  /// Called once the flags are known.
+  void start();
+  /// Writes the --json file, if one was asked for.
+  void write_json(const io::Json& json) const;
+};
+
+/// Adds --threads, --quiet, -v, --limit and, where the command measures something, --json.
+void add_common_flags(CLI::App& command, Context& context, bool with_json);
+
+/// The flags that say what the data is and how it becomes input.
+struct DataFlags {
+  std::string preprocess, labels = "auto", input_name;
+  int64_t samples = 0, offset = 0;
+  std::optional<uint64_t> seed;
+  bool skip_bad = false;
+};
+void add_data_flags(CLI::App& command, DataFlags& flags);
+
+/// A network and what is known of its data: NAME.data.json beside it, or its own metadata.
+struct Network {
+  std::filesystem::path path;
+  graph::Graph graph;
+  data::DataDescription description;
+  int64_t file_bytes = 0;  ///< with external data
+};
+Network open_network(const std::filesystem::path& path, Context& context);
+
+/// Opens data for a network; what was assumed is noted on the console. Flags win over the network's description.
+std::unique_ptr<data::Dataset> open_data(const std::filesystem::path& path, const DataFlags& flags, const Network& network,
+                                         Context& context);
+
+/// Shape of one sample of the network's first input.
+tensor::Shape sample_shape(const graph::Graph& graph);
+/// True when the first input takes batches of any size; else batches must have `fixed_batch` samples.
+bool takes_any_batch(const graph::Graph& graph, int64_t& fixed_batch);
+
+/// "net-w4a8.onnx" quoted for a shell where it must be.
+std::string shell_word(const std::string& word);
+
+#define NIBBLE_COMMAND(name) void add_##name(CLI::App& app, Context& context);
+#include "cli/commands.def"
+#undef NIBBLE_COMMAND
+
+}  // namespace nibble::cli

@@ -1,0 +1,38 @@
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "quant/apply.h"
+#include "quant/plan/plan.h"
+
+namespace nibble::cli {
+
+/// The flags that choose a quantization; `quantize` and `eval --scheme` share them.
+struct QuantizationFlags {
+  std::string scheme;
+  std::vector<std::string> options;  ///< key=value, from --clip, --map, ... in the order given
+  std::filesystem::path calibration_data, ranges, save_ranges;
+  int64_t calibration_samples = 256;
+  bool allow_fallback = false;
+  std::string nonfinite = "error";
+};
+void add_quantization_flags(CLI::App& command, QuantizationFlags& flags, const std::string& default_scheme);
+
+/// A network on its way to 4 bits: prepared, planned, calibrated where the scheme needs it.
+struct PlannedQuantization {
+  graph::Graph graph;  ///< prepared
+  quant::Plan plan;
+  std::optional<quant::Calibration> calibration;
+};
+
+/// Prepares and plans, and unless `plan_only` runs the calibration. Prints the plan line and what was assumed.
+PlannedQuantization plan_quantization(const Network& network, const QuantizationFlags& flags, const DataFlags& data_flags, bool plan_only,
+                                      Context& context);
+
+/// The plan as a table, one row a layer and a list of activations.
+std::string plan_text(const quant::Plan& plan);
+io::Json plan_json(const quant::Plan& plan);
+
+}  // namespace nibble::cli

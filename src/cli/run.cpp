@@ -1,0 +1,83 @@
+// nibble run: one input through a network.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "base/file.h"
+#include "cli/command.h"
+#include "io/npy/npy.h"
+#include "runtime/session.h"
+
+namespace nibble::cli {
+namespace {
+
+struct Flags {
+  std::filesystem::path network, image, input, output;
+  DataFlags data;
+  int64_t top = 5;
+};
+
+void run(const Flags& flags, Context& context) {
+  context.start();
+  if (flags.image.empty() == flags.input.empty()) base::fail_usage("nibble run", "needs one of --image and --data");
+  const Network network = open_network(flags.network, context);
+  const auto dataset = open_data(flags.image.empty() ? flags.input : flags.image, flags.data, network, context);
+  runtime::SessionOptions options;
+  options.limits = context.limits;
+  runtime::Session session(network.graph, *context.pool, options);
+  const data::Batch batch = dataset->batch(0, 1, *context.pool);
+  if (!batch.values) base::fail_usage("", "the data has no sample that can be used");
+  if (dataset->size() > 1) context.console->note(fmt::format("the data has {} samples, the first one is run", dataset->size()));
+  const std::vector<tensor::Tensor> inputs{batch.values};
+  const auto start = std::chrono::steady_clock::now();
+  const auto outputs = session.run(inputs);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+
+  std::string text;
+  const auto& classes = network.description.classes;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const graph::Value& value = network.graph.value(network.graph.outputs[i]);
+    text += "  " + base::printable(value.name, 60) + " " + std::string(name_of(outputs[i].dtype())) + " " + tensor::to_string(outputs[i].shape()) + "\n";
+    if (outputs[i].dtype() != tensor::DType::f32) continue;
+    const auto y = outputs[i].values<float>();
+    if (outputs[i].rank() == 2 && !y.empty()) {
+      std::vector<size_t> order(y.size());
+      for (size_t k = 0; k < order.size(); ++k) order[k] = k;
+      std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return y[a] > y[b]; });
+      Table table;
+      for (size_t k = 0; k < std::min<size_t>(order.size(), static_cast<size_t>(std::max<int64_t>(1, flags.top))); ++k)
+        table.row({fmt::format("{}", order[k]), fmt::format("{:.4g}", y[order[k]]), order[k] < classes.size() ? base::printable(classes[order[k]], 60) : ""});
+      text += table.text({true, true, false}, 4);
+    } else if (!y.empty()) {
+      const auto [low, high] = std::minmax_element(y.begin(), y.end());
+      text += fmt::format("    from {:.6g} to {:.6g}\n", *low, *high);
+    }
+  }
+  print(text);
+  context.console->line("time", fmt::format("{} (first run, {} threads)", seconds_text(seconds), context.pool->threads()));
+  if (!flags.output.empty()) {
+    const std::vector<std::filesystem::path> sources{flags.network, flags.image.empty() ? flags.input : flags.image};
+    base::AtomicFile file(flags.output, context.force, sources);
+    file.write(io::npy_file(outputs.at(0)));
+    file.commit();
+  }
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Context& context) {
+  auto flags = std::make_shared<Flags>();
+  auto* command = app.add_subcommand("run", "Run one input through a network");
+  command->add_option("network", flags->network, "the network (ONNX)")->required();
+  command->add_option("--image", flags->image, "an image")->type_name("FILE");
+  command->add_option("--data", flags->input, "other data (.npy, .npz, ...); the first sample is run")->type_name("DATA");
+  command->add_option("-o,--output", flags->output, "write the first output as .npy")->type_name("FILE");
+  command->add_option("--top", flags->top, "how many classes to print (default 5)")->type_name("N");
+  add_data_flags(*command, flags->data);
+  add_common_flags(*command, context, false);
+  command->callback([flags, &context] { run(*flags, context); });
+}
+
+}  // namespace nibble::cli

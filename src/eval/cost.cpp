@@ -1,0 +1,154 @@
+#include "eval/cost.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+
+#include "base/error.h"
+#include "codec/format.h"
+#include "eval/statistics.h"
+#include "runtime/infer_shapes.h"
+#include "runtime/session.h"
+
+namespace nibble::eval {
+
+double Latency::p50() const { return quantile(runs, 0.50); }
+double Latency::p90() const { return quantile(runs, 0.90); }
+double Latency::p99() const { return quantile(runs, 0.99); }
+
+std::vector<Latency> measure_latency(const std::vector<const graph::Graph*>& networks, const tensor::Tensor& input, double seconds,
+                                     base::ThreadPool& pool, const base::Limits& limits) {
+  using Clock = std::chrono::steady_clock;
+  std::vector<std::unique_ptr<runtime::Session>> sessions;
+  runtime::SessionOptions options;
+  options.limits = limits;
+  for (const auto* g : networks) sessions.push_back(std::make_unique<runtime::Session>(*g, pool, options));
+  const std::vector<tensor::Tensor> inputs{input};
+  for (auto& s : sessions)
+    for (int i = 0; i < 2; ++i) s->run(inputs);
+  std::vector<Latency> result(networks.size());
+  constexpr size_t kFewest = 10, kMost = 1000;
+  const auto start = Clock::now();
+  while (result[0].runs.size() < kMost) {
+    if (result[0].runs.size() >= kFewest && std::chrono::duration<double>(Clock::now() - start).count() > seconds) break;
+    for (size_t i = 0; i < sessions.size(); ++i) {
+      const auto begin = Clock::now();
+      sessions[i]->run(inputs);
+      result[i].runs.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
+    }
+  }
+  for (size_t i = 0; i < sessions.size(); ++i) result[i].peak_activation_bytes = sessions[i]->peak_activation_bytes();
+  return result;
+}
+
+namespace {
+
+/// The graph with its first input's sizes known, for counting.
+graph::Graph at_shape(const graph::Graph& graph, const tensor::Shape& input) {
+  graph::Graph g = graph;
+  graph::Value& v = g.value(g.inputs.at(0));
+  v.shape = input;
+  v.shape_known = true;
+  runtime::infer_shapes(g);
+  return g;
+}
+
+int64_t macs_of(const graph::Graph& g, const graph::Node& node) {
+  if (node.op != "Conv" && node.op != "Gemm" && node.op != "MatMul") return 0;
+  const graph::Value &w = g.value(node.input(1)), &y = g.value(node.output(0));
+  if (!w.shape_known || !y.shape_known || !tensor::is_known(w.shape) || !tensor::is_known(y.shape)) return 0;
+  const int64_t outputs = tensor::element_count(y.shape);
+  if (node.op == "Conv") return outputs * (tensor::element_count(w.shape) / std::max<int64_t>(1, w.shape[0]));
+  if (w.shape.size() < 2) return outputs;
+  return outputs * w.shape[w.shape.size() - (node.op == "Gemm" && node.integer("transB", 0) ? 1 : 2)];
+}
+
+}  // namespace
+
+int64_t count_macs(const graph::Graph& graph, const tensor::Shape& input) {
+  const graph::Graph g = at_shape(graph, input);
+  int64_t macs = 0;
+  for (graph::NodeId id = 0; id < g.node_count(); ++id) macs += macs_of(g, g.node(id));
+  return macs;
+}
+
+int64_t constant_bytes(const graph::Graph& graph) {
+  int64_t bytes = 0;
+  for (graph::ValueId v = 0; v < graph.value_count(); ++v)
+    if (graph.is_constant(v)) bytes += codec::stored_bytes(graph.value(v).constant);
+  return bytes;
+}
+
+Energy estimate_energy(const graph::Graph& graph, const tensor::Shape& input) {
+  // Picojoules; see the header.
+  constexpr double kMultiplyF32 = 1.31, kAddF32 = 0.38, kMultiplyInt8 = 0.07, kAddInt32 = 0.03, kSramBit = 14.0 / 64, kDramBit = 1300.0 / 64;
+  const graph::Graph g = at_shape(graph, input);
+  const auto producers = g.producers();
+  double pj = 0;
+  for (graph::NodeId id = 0; id < g.node_count(); ++id) {
+    const graph::Node& node = g.node(id);
+    const auto macs = static_cast<double>(macs_of(g, node));
+    int activation_bits = 32, weight_bits = 32;
+    if (macs > 0) {
+      const graph::NodeId before = producers[static_cast<size_t>(node.input(0))];
+      if (before >= 0 && g.node(before).op == "DequantizeLinear") activation_bits = tensor::bits_of(g.value(g.node(before).input(0)).dtype);
+      const tensor::Tensor& w = g.value(node.input(1)).constant;
+      if (w && w.quantization()) weight_bits = tensor::bits_of(w.dtype());
+    }
+    // Integer arithmetic needs both operands narrow; a 4-bit weight against a float activation is decoded first.
+    const bool integer = activation_bits <= 8 && weight_bits <= 8;
+    pj += macs * (integer ? kMultiplyInt8 * activation_bits * weight_bits / 64.0 + kAddInt32 : kMultiplyF32 + kAddF32);
+    if (!integer && weight_bits <= 8) pj += static_cast<double>(g.value(node.input(1)).constant.elements()) * kMultiplyF32;
+    for (const graph::ValueId v : node.outputs) {
+      if (v == graph::kNoValue || !g.value(v).shape_known || !tensor::is_known(g.value(v).shape)) continue;
+      pj += 2.0 * static_cast<double>(tensor::element_count(g.value(v).shape)) * tensor::bits_of(g.value(v).dtype) * kSramBit;  // written, read
+    }
+  }
+  pj += 8.0 * static_cast<double>(constant_bytes(g)) * kDramBit;
+  return {pj * 1e-12, true, "operation and byte counts with the 7 nm energies of Jouppi et al., ISCA 2021"};
+}
+
+std::optional<EnergyMeter> EnergyMeter::open(const std::string& command) {
+  EnergyMeter meter;
+  if (!command.empty()) {
+    meter.command_ = command;
+    meter.source_ = "--energy-cmd";
+    meter.joules();
+    return meter;
+  }
+  std::error_code error;
+  const std::filesystem::path root("/sys/class/powercap");
+  if (!std::filesystem::is_directory(root, error)) return std::nullopt;
+  for (const auto& entry : std::filesystem::directory_iterator(root, error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.rfind("intel-rapl:", 0) != 0 || std::count(name.begin(), name.end(), ':') != 1) continue;  // packages, not their parts
+    const auto counter = entry.path() / "energy_uj";
+    double value = 0;
+    if (std::ifstream(counter) >> value) meter.counters_.push_back(counter.string());
+  }
+  if (meter.counters_.empty()) return std::nullopt;
+  meter.source_ = "RAPL package counters";
+  return meter;
+}
+
+double EnergyMeter::joules() const {
+  if (!command_.empty()) {
+    std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(command_.c_str(), "r"), pclose);
+    double value = 0;
+    if (!pipe || std::fscanf(pipe.get(), "%lf", &value) != 1) base::fail_io("--energy-cmd", "printed no number", "it must print the joules used so far");
+    return value;
+  }
+  double sum = 0;
+  for (const std::string& counter : counters_) {
+    double value = 0;
+    if (!(std::ifstream(counter) >> value)) base::fail_io(counter, "cannot be read");
+    sum += value * 1e-6;
+  }
+  return sum;
+}
+
+}  // namespace nibble::eval
