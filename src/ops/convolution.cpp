@@ -84,9 +84,7 @@ std::vector<Band> cut_bands(const ConvShape& conv) {
   const Window& w = conv.window;
   int64_t count = 1;
   constexpr int64_t kWorthCutting = 500'000;  // multiply-adds: 10 us of one core, ten times a hand-over
-  const int64_t extent = (w.kernel[0] - 1) * w.dilations[0] + 1;
-  const bool rows_see_input = w.pads_begin[0] < extent && w.pads_end[0] < extent;  // else a band may see padding alone
-  if (conv.batch == 1 && conv.channels_last && rows_see_input)
+  if (conv.batch == 1 && conv.channels_last)
     count = std::clamp<int64_t>(conv.macs() / kWorthCutting, 1, std::min<int64_t>(8, w.out[0]));
   if (count == 1) return {{0, w.in[0], 0, w.out[0], w.pads_begin[0], w.pads_end[0]}};
   std::vector<Band> bands;
@@ -105,6 +103,33 @@ std::vector<Band> cut_bands(const ConvShape& conv) {
     bands.push_back(b);
   }
   return bands;
+}
+
+/// Windows that can lie wholly in the padding have no fast implementation in oneDNN (nor a band that sees some input);
+/// their input is padded in a copy.
+bool pads_beyond_window(const ConvShape& conv) {
+  const Window& w = conv.window;
+  if (!conv.channels_last) return false;
+  for (size_t d = 0; d < w.dims(); ++d) {
+    const int64_t extent = (w.kernel[d] - 1) * w.dilations[d] + 1;
+    if (w.pads_begin[d] >= extent || w.pads_end[d] >= extent) return true;
+  }
+  return false;
+}
+
+/// [N, H, W, C] with zeros around, and the convolution over it without padding.
+Tensor padded_input(const Tensor& x, ConvShape& conv) {
+  Window& w = conv.window;
+  const int64_t rows = w.in[0] + w.pads_begin[0] + w.pads_end[0], columns = w.in[1] + w.pads_begin[1] + w.pads_end[1];
+  Tensor padded(DType::f32, {conv.batch, rows, columns, conv.in_channels});
+  float* to = mutable_data_of<float>(padded);
+  const float* from = data_of<float>(x);
+  const int64_t run = w.in[1] * conv.in_channels;
+  for (int64_t r = 0; r < conv.batch * w.in[0]; ++r)
+    std::copy_n(from + r * run, run, to + ((r / w.in[0] * rows + r % w.in[0] + w.pads_begin[0]) * columns + w.pads_begin[1]) * conv.in_channels);
+  w.in = {rows, columns};
+  w.pads_begin = w.pads_end = {0, 0};
+  return padded;
 }
 
 using Tag = dnnl::memory::format_tag;
@@ -135,10 +160,10 @@ struct ConvState {
   std::vector<std::vector<std::byte>> scratch;  // one a worker
 };
 
-std::shared_ptr<PreparedConv> prepare(RunContext& c, bool fused) {
+std::shared_ptr<PreparedConv> prepare(RunContext& c, const ConvShape& shape, bool fused) {
   auto p = std::make_shared<PreparedConv>();
   p->input = c.input(0).shape();
-  p->conv = read_convolution(c.node(), c.input(0).shape(), c.input(1).shape());
+  p->conv = shape;
   const ConvShape& conv = p->conv;
   if (conv.window.dims() > 3) c.unsupported("has more than 3 spatial dimensions");
   p->bands = cut_bands(conv);
@@ -212,11 +237,13 @@ void run_float_conv(RunContext& c, bool fused) {
   if (c.input(0).elements() == 0) c.malformed("its input is empty");
   const SingleThreadedOnednn guard;
   auto& state = c.state<ConvState>();
+  ConvShape shape = read_convolution(c.node(), c.input(0).shape(), c.input(1).shape());
+  const Tensor input = pads_beyond_window(shape) ? padded_input(c.input(0), shape) : c.input(0);
   std::shared_ptr<PreparedConv> p;
   for (const auto& candidate : state.prepared)
     if (candidate->input == c.input(0).shape()) p = candidate;
   if (!p) {
-    p = prepare(c, fused);
+    p = prepare(c, shape, fused);
     constexpr size_t kKept = 4;  // shapes that a network alternates between
     if (state.prepared.size() == kKept) state.prepared.erase(state.prepared.begin());
     state.prepared.push_back(p);
@@ -226,9 +253,9 @@ void run_float_conv(RunContext& c, bool fused) {
 
   const ConvShape& conv = p->conv;
   const int64_t bands = static_cast<int64_t>(p->bands.size());
-  const int64_t in_image = c.input(0).elements() / conv.batch, out_image = c.output(0).elements() / conv.batch;
+  const int64_t in_image = input.elements() / conv.batch, out_image = c.output(0).elements() / conv.batch;
   const int64_t in_row = in_image / conv.window.in[0], out_row = out_image / conv.window.out[0];  // channels last
-  const float* x = data_of<float>(c.input(0));
+  const float* x = data_of<float>(input);
   float* y = mutable_data_of<float>(c.output(0));
   c.pool().for_each(conv.batch * bands, [&](int64_t index, int worker) {
     const SingleThreadedOnednn worker_guard;

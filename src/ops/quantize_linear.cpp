@@ -125,6 +125,8 @@ void run_quantize(RunContext& c) {
   CodeRange range{};
   const DType type = c.output(0).dtype();
   const bool integer = code_range(type, range);
+  if (c.node().integer("code_bits", 8) == 4)  // the Session's 4-bit codes, one a byte
+    range = type == DType::i8 ? CodeRange{-8, 7} : CodeRange{0, 15};
   const auto scales = decode_numbers(c.input(1));
   for (const double s : scales)
     if (!(std::isfinite(s) && s != 0)) c.malformed("a scale is " + std::to_string(s));

@@ -53,6 +53,7 @@ void rewrite_for_execution(graph::Graph& graph, base::ThreadPool& pool, const ba
   fold_bias(graph);
   fuse_integer_arithmetic(graph);
   fuse_activations(graph);
+  fuse_requantization(graph);
   remove_dead_nodes(graph);
   graph.compact();
   use_channels_last(graph);

@@ -22,6 +22,8 @@ void fold_bias(graph::Graph& graph);
 void fuse_activations(graph::Graph& graph);
 /// Quantize/Dequantize pairs around convolutions and products with 4- or 8-bit constant weights -> integer operators.
 void fuse_integer_arithmetic(graph::Graph& graph);
+/// An integer operator whose only reader is a QuantizeLinear writes the codes itself. After fuse_activations.
+void fuse_requantization(graph::Graph& graph);
 /// Two-dimensional convolutions and poolings run on [N,H,W,C]; the transpositions meet and cancel.
 void use_channels_last(graph::Graph& graph);
 
