@@ -5,6 +5,7 @@
 #include "ops/convolution.h"
 
 #include <algorithm>
+#include <deque>
 
 #include "ops/element_types.h"
 #include "ops/onednn.h"
@@ -151,12 +152,12 @@ struct PreparedConv {
   std::vector<Band> bands;
   std::vector<dnnl::convolution_forward> primitives;  // one a band
   std::vector<dnnl::convolution_forward::primitive_desc> descriptions;
-  dnnl::memory::desc weight_desc;
+  std::vector<const dnnl::memory*> weights;  // one a band, in the layout that it wants
 };
 
 struct ConvState {
   std::vector<std::shared_ptr<PreparedConv>> prepared;
-  std::vector<std::pair<dnnl::memory::desc, dnnl::memory>> weights;
+  std::deque<std::pair<dnnl::memory::desc, dnnl::memory>> weights;  // packed; bands and shapes share equal layouts
   std::vector<std::vector<std::byte>> scratch;  // one a worker
 };
 
@@ -197,7 +198,7 @@ std::shared_ptr<PreparedConv> prepare(RunContext& c, const ConvShape& shape, boo
     if (grouped) weight.insert(weight.begin(), conv.groups);
     weight.insert(weight.end(), conv.window.kernel.begin(), conv.window.kernel.end());
     const Tag tag = activation_tag(conv);
-    const desc weight_desc = p->descriptions.empty() ? desc(weight, f32, Tag::any) : p->weight_desc;
+    const desc weight_desc(weight, f32, Tag::any);  // each band's own choice: another band's layout may have no fast code
     const auto bias_desc = c.has(2) ? desc({conv.out_channels}, f32, Tag::x) : desc();
     const dnnl::convolution_forward::desc d(dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct,
                                             desc(src, f32, tag), weight_desc, bias_desc, desc(dst, f32, tag),
@@ -208,27 +209,24 @@ std::shared_ptr<PreparedConv> prepare(RunContext& c, const ConvShape& shape, boo
     } catch (const dnnl::error&) {
       c.unsupported("oneDNN has no convolution of this shape");
     }
-    if (p->descriptions.empty()) p->weight_desc = description.weights_desc();
     p->primitives.emplace_back(description);
     p->descriptions.push_back(description);
   }
   return p;
 }
 
-/// The weight in the layout that the primitives want; made once a layout.
-const dnnl::memory& packed_weight(ConvState& state, const PreparedConv& p, const Tensor& weight) {
+/// The weight in the layout `wanted`; made once a layout.
+const dnnl::memory* packed_weight(ConvState& state, const ConvShape& conv, const dnnl::memory::desc& wanted, const Tensor& weight) {
   for (const auto& [layout, memory] : state.weights)
-    if (layout == p.weight_desc) return memory;
-  const auto dims = p.weight_desc.dims();
-  const dnnl::memory::desc plain(dims, dnnl::memory::data_type::f32,
-                                 weight_tag(p.conv.window.dims(), p.conv.groups > 1));
+    if (layout == wanted) return &memory;
+  const dnnl::memory::desc plain(wanted.dims(), dnnl::memory::data_type::f32, weight_tag(conv.window.dims(), conv.groups > 1));
   dnnl::memory source(plain, onednn_engine(), const_cast<std::byte*>(weight.bytes().data()));
-  dnnl::memory target(p.weight_desc, onednn_engine());
+  dnnl::memory target(wanted, onednn_engine());
   dnnl::stream stream(onednn_engine());
   dnnl::reorder(source, target).execute(stream, source, target);
   stream.wait();
-  state.weights.emplace_back(p.weight_desc, std::move(target));
-  return state.weights.back().second;
+  state.weights.emplace_back(wanted, std::move(target));
+  return &state.weights.back().second;
 }
 
 void run_float_conv(RunContext& c, bool fused) {
@@ -244,11 +242,11 @@ void run_float_conv(RunContext& c, bool fused) {
     if (candidate->input == c.input(0).shape()) p = candidate;
   if (!p) {
     p = prepare(c, shape, fused);
+    for (const auto& description : p->descriptions) p->weights.push_back(packed_weight(state, shape, description.weights_desc(), c.input(1)));
     constexpr size_t kKept = 4;  // shapes that a network alternates between
     if (state.prepared.size() == kKept) state.prepared.erase(state.prepared.begin());
     state.prepared.push_back(p);
   }
-  const dnnl::memory& weight = packed_weight(state, *p, c.input(1));
   state.scratch.resize(static_cast<size_t>(c.pool().threads()));
 
   const ConvShape& conv = p->conv;
@@ -271,7 +269,7 @@ void run_float_conv(RunContext& c, bool fused) {
     float* target = y + image * out_image + (bands > 1 ? band.out_begin * out_row : 0);
     std::unordered_map<int, dnnl::memory> arguments{
         {DNNL_ARG_SRC, dnnl::memory(description.src_desc(), onednn_engine(), const_cast<float*>(source))},
-        {DNNL_ARG_WEIGHTS, weight},
+        {DNNL_ARG_WEIGHTS, *p->weights[i]},
         {DNNL_ARG_DST, dnnl::memory(description.dst_desc(), onednn_engine(), target)},
         {DNNL_ARG_SCRATCHPAD, dnnl::memory(description.scratchpad_desc(), onednn_engine(), scratch.data())}};
     if (c.has(2))

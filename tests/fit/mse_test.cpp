@@ -61,7 +61,7 @@ TEST(MseExact, SymmetricGridsReachTheFullSweep) {
 TEST(MseExact, LongGroupsReachTheFullSweep) {
   const Grid grids[] = {grid("int4", Map::kSymmetric, ScaleType::kF32), grid("nf4", Map::kSymmetric, ScaleType::kF32)};
   for (const Grid& g : grids)
-    for (const Case& c : cases({400}, 1)) {
+    for (const Case& c : cases({200}, 1)) {
       const double oracle = test::least_error_over_scales(c.group(), g, 0);
       const double found = test::error_under(c.group(), g, mse().choose(c.group(), g));
       ASSERT_LE(found, oracle + rounding_slack(c.group(), g)) << g.format->name;

@@ -53,7 +53,7 @@ INSTANTIATE_TEST_SUITE_P(Table, EveryGrid, ::testing::ValuesIn(all_grids()), [](
 TEST_P(EveryGrid, CodesAreLegalAndTheErrorIsWhatItSays) {
   const Grid grid = GetParam();
   base::ThreadPool pool(2);
-  const Matrix m(13, 75);
+  const Matrix m(4, 75);
   for (const ClipRule* clip : all_clip_rules()) {
     const int64_t block = grid.format->block;
     for (const int64_t group : block ? std::vector<int64_t>{block} : std::vector<int64_t>{0, 1, 16, 32, 75, 200}) {
@@ -97,7 +97,7 @@ TEST_P(EveryGrid, TheTensorDecodesToTheSameValuesInEitherStorageOrder) {
 
 TEST_P(EveryGrid, NoThreadCountChangesAnything) {
   const Grid grid = GetParam();
-  const Matrix m(67, 300);
+  const Matrix m(23, 130);
   base::ThreadPool one(1), three(3);
   for (const char* name : {"minmax", "mse"}) {
     const int64_t group = grid.format->block ? grid.format->block : 32;

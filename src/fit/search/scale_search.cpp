@@ -106,10 +106,12 @@ void ScaleSearch::run(const SortedGroup& group, const Ladder& ladder, int zero, 
   found_ = &found;
   const double start = covering_scale(group, ladder);
   if (!(start > 0.0)) return;
-  // Something good to beat, before anything is searched.
-  for (const double factor : {1.0, 0.85, 0.7, 0.5}) {
-    probe(start * factor, low_);
-    if (low_.clipping > found.best_error()) break;
+  // Something good to beat, before anything is searched; another zero point may have left it.
+  if (found.begin() == found.end()) {
+    for (const double factor : {1.0, 0.85, 0.7, 0.5}) {
+      probe(start * factor, low_);
+      if (low_.clipping > found.best_error()) break;
+    }
   }
   const Bounds b = bounds(group, ladder, found.best_error());
   probe(b.low, low_);
