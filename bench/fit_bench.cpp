@@ -29,8 +29,8 @@ void quantize(benchmark::State& state, const char* format, Map map, const char* 
   const Grid grid = make_grid(*codec::find_format(format), map);
   double error = 0.0, signal = 1.0;
   for (auto _ : state) {
-    const QuantizedMatrix q = quantize_matrix(view, grid, group, false, *find_clip_rule(rule),
-                                              *find_round_method("nearest"), {}, {}, pool);
+    const QuantizedMatrix q =
+        quantize_matrix(view, grid, group, false, *find_clip_rule(rule), *find_round_method("nearest"), {}, {}, pool);
     error = q.error;
     signal = q.signal;
   }

@@ -21,15 +21,15 @@ void product(benchmark::State& state, const GemmU8S8* kernel, int64_t m, int64_t
   for (auto& v : b) v = static_cast<int8_t>(static_cast<int>(random.below(1u << bits)) - (1 << (bits - 1)));
   const size_t bytes = (static_cast<size_t>(kernel->packed_bytes(n, k)) + 63) / 64 * 64;
   const std::unique_ptr<int8_t, decltype(&std::free)> packed(static_cast<int8_t*>(std::aligned_alloc(64, bytes)),
-                                                              &std::free);
+                                                             &std::free);
   kernel->pack(b.data(), n, k, packed.get());
   std::vector<int32_t> c(static_cast<size_t>(m * n));
   for (auto _ : state) {
     kernel->multiply(a.data(), k, m, packed.get(), n, k, c.data(), n);
     benchmark::DoNotOptimize(c.data());
   }
-  state.counters["op/s"] = benchmark::Counter(static_cast<double>(2 * m * n * k),
-                                              benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["op/s"] =
+      benchmark::Counter(static_cast<double>(2 * m * n * k), benchmark::Counter::kIsIterationInvariantRate);
 }
 
 }  // namespace
@@ -46,9 +46,8 @@ int main(int argc, char** argv) {
       for (const int bits : {4, 8}) {
         const std::string name = "gemm_u8s8/" + std::string(kernel->name) + "/" + std::to_string(s.m) + "x" +
                                  std::to_string(s.n) + "x" + std::to_string(s.k) + "/b" + std::to_string(bits);
-        benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) {
-          product(state, kernel, s.m, s.n, s.k, bits);
-        });
+        benchmark::RegisterBenchmark(name.c_str(),
+                                     [=](benchmark::State& state) { product(state, kernel, s.m, s.n, s.k, bits); });
       }
   }
   benchmark::Initialize(&argc, argv);

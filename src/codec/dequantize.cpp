@@ -19,12 +19,18 @@ constexpr int64_t kChunk = int64_t{1} << 16;  // elements of one piece of work
 float scale_value(const Tensor& scale, int64_t i) {
   const auto at = static_cast<size_t>(i);
   switch (scale.dtype()) {
-    case DType::f32: return scale.values<float>()[at];
-    case DType::f16: return base::f16_to_f32(scale.values<uint16_t>()[at]);
-    case DType::bf16: return base::bf16_to_f32(scale.values<uint16_t>()[at]);
-    case DType::f8e8m0: return base::e8m0_to_f32(scale.values<uint8_t>()[at]);
-    case DType::f8e4m3: return base::e4m3_to_f32(scale.values<uint8_t>()[at]);
-    default: NIBBLE_INVARIANT(false);
+    case DType::f32:
+      return scale.values<float>()[at];
+    case DType::f16:
+      return base::f16_to_f32(scale.values<uint16_t>()[at]);
+    case DType::bf16:
+      return base::bf16_to_f32(scale.values<uint16_t>()[at]);
+    case DType::f8e8m0:
+      return base::e8m0_to_f32(scale.values<uint8_t>()[at]);
+    case DType::f8e4m3:
+      return base::e4m3_to_f32(scale.values<uint8_t>()[at]);
+    default:
+      NIBBLE_INVARIANT(false);
   }
   return 0.0f;
 }
@@ -43,10 +49,10 @@ int code_at(const Tensor& codes, int64_t i) {
 /// code_shape seen as [outer, axis, inner], and how parameters repeat along it.
 struct Granularity {
   int64_t outer = 1, axis = 1, inner = 1;
-  int64_t block = 1;         ///< consecutive indices along the axis that share parameters
-  int64_t groups = 1;        ///< groups along the axis
-  bool each_inner = false;   ///< parameters differ along `inner` too
-  bool each_outer = false;   ///< parameters differ along `outer` too
+  int64_t block = 1;        ///< consecutive indices along the axis that share parameters
+  int64_t groups = 1;       ///< groups along the axis
+  bool each_inner = false;  ///< parameters differ along `inner` too
+  bool each_outer = false;  ///< parameters differ along `outer` too
 };
 
 Granularity granularity_of(const Quantization& q) {
@@ -118,14 +124,16 @@ class Decoder {
       const int64_t along = start / shape_.inner % shape_.axis;
       const int64_t outer = start / shape_.inner / shape_.axis;
       const int64_t group = along / shape_.block;
-      const int64_t first = ((shape_.each_outer ? outer : 0) * shape_.groups + group) *
-                                (shape_.each_inner ? shape_.inner : 1) + (shape_.each_inner ? inner : 0);
+      const int64_t first =
+          ((shape_.each_outer ? outer : 0) * shape_.groups + group) * (shape_.each_inner ? shape_.inner : 1) +
+          (shape_.each_inner ? inner : 0);
       // Consecutive elements under one group's parameters, under consecutive parameters, or up to the row's end.
       int64_t run = shape_.inner - inner;
       int64_t step = shape_.each_inner && shape_.inner > 1 ? 1 : 0;
       if (shape_.inner == 1) {
         const bool row_of_channels = shape_.block == 1;
-        run = row_of_channels ? shape_.axis - along : std::min(shape_.block - along % shape_.block, shape_.axis - along);
+        run =
+            row_of_channels ? shape_.axis - along : std::min(shape_.block - along % shape_.block, shape_.axis - along);
         step = row_of_channels ? 1 : 0;
       }
       run = std::min({run, end - start, static_cast<int64_t>(codes.size())});
@@ -174,10 +182,14 @@ void convert_plain(const Tensor& t, int64_t start, int64_t end, float* out) {
       return convert(t, start, end, out, [v = t.values<uint16_t>()](size_t i) { return base::bf16_to_f32(v[i]); });
     case DType::f64:
       return convert(t, start, end, out, [v = t.values<double>()](size_t i) { return static_cast<float>(v[i]); });
-    case DType::f8e4m3: return convert(t, start, end, out, [v = bytes()](size_t i) { return base::e4m3_to_f32(v[i]); });
-    case DType::f8e5m2: return convert(t, start, end, out, [v = bytes()](size_t i) { return base::e5m2_to_f32(v[i]); });
-    case DType::f8e8m0: return convert(t, start, end, out, [v = bytes()](size_t i) { return base::e8m0_to_f32(v[i]); });
-    default: NIBBLE_INVARIANT(false);  // integers without Quantization stand for themselves
+    case DType::f8e4m3:
+      return convert(t, start, end, out, [v = bytes()](size_t i) { return base::e4m3_to_f32(v[i]); });
+    case DType::f8e5m2:
+      return convert(t, start, end, out, [v = bytes()](size_t i) { return base::e5m2_to_f32(v[i]); });
+    case DType::f8e8m0:
+      return convert(t, start, end, out, [v = bytes()](size_t i) { return base::e8m0_to_f32(v[i]); });
+    default:
+      NIBBLE_INVARIANT(false);  // integers without Quantization stand for themselves
   }
 }
 
@@ -216,11 +228,12 @@ void check_quantization(const Tensor& t, const std::string& place) {
     if (!condition) base::fail_malformed(place, sentence);
   };
   require(q.format != nullptr, "has codes of no known number format");
-  require(t.dtype() == q.format->code, "has codes of type " + std::string(tensor::name_of(t.dtype())) + ", the format " +
-                                           std::string(q.format->name) + " needs " +
+  require(t.dtype() == q.format->code, "has codes of type " + std::string(tensor::name_of(t.dtype())) +
+                                           ", the format " + std::string(q.format->name) + " needs " +
                                            std::string(tensor::name_of(q.format->code)));
   require(base::checked_product(q.code_shape, place) == t.elements(),
-          "has codes of shape " + tensor::to_string(q.code_shape) + " for a tensor of shape " + tensor::to_string(t.shape()));
+          "has codes of shape " + tensor::to_string(q.code_shape) + " for a tensor of shape " +
+              tensor::to_string(t.shape()));
   require(static_cast<bool>(q.scale), "has no scale");
   const Shape& shape = q.scale.shape();
   if (q.block == 0) {
@@ -231,18 +244,19 @@ void check_quantization(const Tensor& t, const std::string& place) {
                 std::to_string(q.axis) + " of " + tensor::to_string(q.code_shape));
   } else {
     require(q.block > 0 && q.axis >= 0 && q.axis < static_cast<int64_t>(q.code_shape.size()),
-            "has blocks of " + std::to_string(q.block) + " along axis " + std::to_string(q.axis) + ", its codes have shape " +
-                tensor::to_string(q.code_shape));
+            "has blocks of " + std::to_string(q.block) + " along axis " + std::to_string(q.axis) +
+                ", its codes have shape " + tensor::to_string(q.code_shape));
     Shape expected = q.code_shape;
     int64_t& along = expected[static_cast<size_t>(q.axis)];
     along = along / q.block + (along % q.block != 0);
-    require(shape == expected, "has a scale of shape " + tensor::to_string(shape) + ", blocks of " + std::to_string(q.block) +
-                                   " along axis " + std::to_string(q.axis) + " need " + tensor::to_string(expected));
+    require(shape == expected, "has a scale of shape " + tensor::to_string(shape) + ", blocks of " +
+                                   std::to_string(q.block) + " along axis " + std::to_string(q.axis) + " need " +
+                                   tensor::to_string(expected));
   }
   const DType type = q.scale.dtype();
-  require(type == DType::f32 || type == DType::f16 || type == DType::bf16 || type == DType::f8e8m0 ||
-              type == DType::f8e4m3,
-          "has a scale of type " + std::string(tensor::name_of(type)));
+  require(
+      type == DType::f32 || type == DType::f16 || type == DType::bf16 || type == DType::f8e8m0 || type == DType::f8e4m3,
+      "has a scale of type " + std::string(tensor::name_of(type)));
   for (int64_t i = 0; i < q.scale.elements(); ++i)
     require(std::isfinite(scale_value(q.scale, i)), "has a scale that is not finite at index " + std::to_string(i));
   if (q.zero)
@@ -251,7 +265,8 @@ void check_quantization(const Tensor& t, const std::string& place) {
   if (q.offset) {
     require(q.offset.dtype() == DType::f32 && q.offset.shape() == shape,
             "has offsets that are not f32, or of another shape than its scale");
-    for (const float offset : q.offset.values<float>()) require(std::isfinite(offset), "has an offset that is not finite");
+    for (const float offset : q.offset.values<float>())
+      require(std::isfinite(offset), "has an offset that is not finite");
   }
   require(std::isfinite(q.tensor_scale), "has a second-level scale that is not finite");
 }

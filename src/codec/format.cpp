@@ -54,20 +54,27 @@ float round_even(float y) {
 
 int bits_of(ScaleType type) {
   switch (type) {
-    case ScaleType::kF16: return 16;
-    case ScaleType::kF32: return 32;
+    case ScaleType::kF16:
+      return 16;
+    case ScaleType::kF32:
+      return 32;
     case ScaleType::kE8M0:
-    case ScaleType::kE4M3: return 8;
+    case ScaleType::kE4M3:
+      return 8;
   }
   return 0;
 }
 
 DType dtype_of(ScaleType type) {
   switch (type) {
-    case ScaleType::kF16: return DType::f16;
-    case ScaleType::kF32: return DType::f32;
-    case ScaleType::kE8M0: return DType::f8e8m0;
-    case ScaleType::kE4M3: return DType::f8e4m3;
+    case ScaleType::kF16:
+      return DType::f16;
+    case ScaleType::kF32:
+      return DType::f32;
+    case ScaleType::kE8M0:
+      return DType::f8e8m0;
+    case ScaleType::kE4M3:
+      return DType::f8e4m3;
   }
   return DType::f32;
 }

@@ -92,9 +92,9 @@ const NumberFormat* find_format(std::string_view name);
 /// All formats in the order of formats.def.
 std::span<const NumberFormat* const> all_formats();
 
-/// Codes -> the packed bytes of a Tensor of `dtype` and `shape`; and back. One code an int8_t: -8..7 for int4, 0..15 for
-/// uint4 and f4e2m1, -2..1 and 0..3 for int2 and uint2; the 8-bit types travel as their bit patterns (u8 200 is int8_t
-/// -56). The last byte is filled with zero bits.
+/// Codes -> the packed bytes of a Tensor of `dtype` and `shape`; and back. One code an int8_t: -8..7 for int4, 0..15
+/// for uint4 and f4e2m1, -2..1 and 0..3 for int2 and uint2; the 8-bit types travel as their bit patterns (u8 200 is
+/// int8_t -56). The last byte is filled with zero bits.
 Tensor pack(DType dtype, tensor::Shape shape, std::span<const int8_t> codes);
 std::vector<int8_t> unpack(const Tensor& codes);
 

@@ -82,10 +82,14 @@ int Grid::fixed_zero() const {
 
 bool supports(const NumberFormat& format, Map map) {
   switch (map) {
-    case Map::kMinmax: return format.real_offset;
-    case Map::kAffine: return format.integer_zero;
-    case Map::kSymmetric: return true;
-    case Map::kRestricted: return format.uniform();
+    case Map::kMinmax:
+      return format.real_offset;
+    case Map::kAffine:
+      return format.integer_zero;
+    case Map::kSymmetric:
+      return true;
+    case Map::kRestricted:
+      return format.uniform();
   }
   return false;
 }
@@ -111,10 +115,13 @@ GroupParams params_from_range(float min, float max, const Grid& grid, float tens
   NIBBLE_INVARIANT(std::isfinite(min) && std::isfinite(max) && min <= max);
   if (min == 0.0f && max == 0.0f) return zero_group(grid, tensor_scale);
   switch (grid.map) {
-    case Map::kMinmax: return minmax_params(min, max, grid);
-    case Map::kAffine: return affine_params(min, max, grid);
+    case Map::kMinmax:
+      return minmax_params(min, max, grid);
+    case Map::kAffine:
+      return affine_params(min, max, grid);
     case Map::kSymmetric:
-    case Map::kRestricted: return symmetric_params(min, max, grid, tensor_scale);
+    case Map::kRestricted:
+      return symmetric_params(min, max, grid, tensor_scale);
   }
   return {};
 }

@@ -46,8 +46,8 @@ struct Grid {
   }
 };
 
-/// Whether `format` can be used under `map`: kMinmax needs an unsigned format, and the formats that are not evenly spaced
-/// know kSymmetric only.
+/// Whether `format` can be used under `map`: kMinmax needs an unsigned format, and the formats that are not evenly
+/// spaced know kSymmetric only.
 bool supports(const NumberFormat& format, Map map);
 
 /// A grid, with scales stored as the format stores them unless `stored_as` says otherwise; the `minmax` map stores f32
@@ -55,9 +55,9 @@ bool supports(const NumberFormat& format, Map map);
 /// the format does not have, or a scale type that it cannot use.
 Grid make_grid(const NumberFormat& format, Map map, std::optional<ScaleType> stored_as = std::nullopt);
 
-/// Storable parameters under which [min, max] is covered without clipping (up to the rounding of the scale to its stored
-/// type). The range is widened to hold 0 where the map needs it. min == max is a constant c: minmax stores it as offset;
-/// affine takes scale |c| / k for the k that comes nearest once stored, so that c is exact whenever it can be.
+/// Storable parameters under which [min, max] is covered without clipping (up to the rounding of the scale to its
+/// stored type). The range is widened to hold 0 where the map needs it. min == max is a constant c: minmax stores it as
+/// offset; affine takes scale |c| / k for the k that comes nearest once stored, so that c is exact whenever it can be.
 ///
 /// Throws Error(kUnsupported) when the scale does not fit its type. `min` and `max` are finite, min <= max.
 GroupParams params_from_range(float min, float max, const Grid& grid, float tensor_scale = 1.0f);

@@ -12,7 +12,9 @@ namespace nibble::fit {
 namespace {
 
 /// Rows of one piece of work: enough values to be worth a hand-over, whatever the number of threads.
-int64_t rows_a_piece(const MatrixView& m) { return std::clamp<int64_t>(16384 / std::max<int64_t>(m.columns, 1), 1, 64); }
+int64_t rows_a_piece(const MatrixView& m) {
+  return std::clamp<int64_t>(16384 / std::max<int64_t>(m.columns, 1), 1, 64);
+}
 
 /// Sums of squares in a fixed order: four running sums, added in pairs.
 class SquareSum {
@@ -130,8 +132,8 @@ void encode_rows(const MatrixView& m, const RoundMethod& round, QuantizedMatrix&
       SquareSum error, signal;
       int8_t* codes = q.codes.data() + r * m.columns;
       for (int64_t start = 0, g = 0; start < m.columns; start += q.group, ++g) {
-        const auto part = values.subspan(static_cast<size_t>(start),
-                                         static_cast<size_t>(std::min(q.group, m.columns - start)));
+        const auto part =
+            values.subspan(static_cast<size_t>(start), static_cast<size_t>(std::min(q.group, m.columns - start)));
         mine.encode(part, params(r, g, part, worker), codes + start, error, signal);
       }
       sums[static_cast<size_t>(r)] = {error.total(), signal.total()};
@@ -171,7 +173,9 @@ QuantizedMatrix quantize_matrix(const MatrixView& m, const Grid& grid, int64_t g
   if (block != 0 && (per_tensor || group != block))
     base::fail_unsupported("format " + std::string(grid.format->name),
                            "has one scale for every " + std::to_string(block) + " values, not for " +
-                               (per_tensor ? "the tensor" : group == 0 ? "a row" : std::to_string(group)),
+                               (per_tensor   ? "the tensor"
+                                : group == 0 ? "a row"
+                                             : std::to_string(group)),
                            "group=" + std::to_string(block) + " is what it can do");
   QuantizedMatrix q = empty_result(m, grid, group, per_tensor);
   q.tensor_scale = tensor_scale_for(grid, largest_magnitude(m, pool));
@@ -202,8 +206,8 @@ QuantizedMatrix quantize_with_ranges(const MatrixView& m, const Grid& grid, std:
   const bool per_tensor = ranges.size() == 1 && m.rows != 1;
   NIBBLE_INVARIANT(per_tensor || static_cast<int64_t>(ranges.size()) == m.rows);
   if (grid.format->block != 0)
-    base::fail_unsupported("format " + std::string(grid.format->name), "takes no ranges: its scales belong to blocks of " +
-                                                                           std::to_string(grid.format->block));
+    base::fail_unsupported("format " + std::string(grid.format->name),
+                           "takes no ranges: its scales belong to blocks of " + std::to_string(grid.format->block));
   QuantizedMatrix q = empty_result(m, grid, 0, per_tensor);
   largest_magnitude(m, pool);  // for its check
   for (size_t i = 0; i < ranges.size(); ++i) q.params[i] = params_from_range(ranges[i].min, ranges[i].max, grid);

@@ -17,13 +17,13 @@ using tensor::MatrixView;
 struct QuantizedMatrix {
   Grid grid;
   int64_t rows = 0, columns = 0;
-  int64_t group = 0;             ///< values that share parameters along a row; `columns` unless grouped
-  bool per_tensor = false;       ///< one group for all
-  std::vector<int8_t> codes;     ///< [rows, columns], one a byte (8-bit unsigned codes as their bit pattern)
+  int64_t group = 0;                ///< values that share parameters along a row; `columns` unless grouped
+  bool per_tensor = false;          ///< one group for all
+  std::vector<int8_t> codes;        ///< [rows, columns], one a byte (8-bit unsigned codes as their bit pattern)
   std::vector<GroupParams> params;  ///< [rows, ceil(columns / group)], or one
-  float tensor_scale = 1.0f;     ///< NVFP4's second-level factor, else 1
-  double error = 0.0;            ///< sum of squares of value - decoded value
-  double signal = 0.0;           ///< sum of squares of the values
+  float tensor_scale = 1.0f;        ///< NVFP4's second-level factor, else 1
+  double error = 0.0;               ///< sum of squares of value - decoded value
+  double signal = 0.0;              ///< sum of squares of the values
 
   int64_t groups_per_row() const { return per_tensor || columns == 0 ? 1 : (columns + group - 1) / group; }
   const GroupParams& params_of(int64_t row, int64_t column) const {
@@ -31,12 +31,12 @@ struct QuantizedMatrix {
   }
 };
 
-/// Chooses ranges and codes for every group of `group` consecutive columns of a row (0: the whole row; the last group of
-/// a row may be shorter), or for the matrix as one group. `column_weights` (empty, or one a column, not negative) says
-/// how much an error in each input matters; clip rules read it, `error` does not. Values are finite (checked).
+/// Chooses ranges and codes for every group of `group` consecutive columns of a row (0: the whole row; the last group
+/// of a row may be shorter), or for the matrix as one group. `column_weights` (empty, or one a column, not negative)
+/// says how much an error in each input matters; clip rules read it, `error` does not. Values are finite (checked).
 ///
-/// The same bytes for any number of threads and on every machine. Throws Error(kUnsupported) naming row and group when a
-/// scale does not fit its type, or when the format has blocks of another size than `group`.
+/// The same bytes for any number of threads and on every machine. Throws Error(kUnsupported) naming row and group when
+/// a scale does not fit its type, or when the format has blocks of another size than `group`.
 QuantizedMatrix quantize_matrix(const MatrixView& matrix, const Grid& grid, int64_t group, bool per_tensor,
                                 const ClipRule& clip, const RoundMethod& round, const ClipOptions& options,
                                 std::span<const float> column_weights, base::ThreadPool& pool);
@@ -48,13 +48,13 @@ struct Range {
 QuantizedMatrix quantize_with_ranges(const MatrixView& matrix, const Grid& grid, std::span<const Range> ranges,
                                      const RoundMethod& round, base::ThreadPool& pool);
 
-/// The second-level factor for a tensor whose largest magnitude is `largest`: largest / (6 * 448) for NVFP4, so that the
-/// block scales use all of E4M3; 1 for formats without one, and where the quotient is not a normal number.
+/// The second-level factor for a tensor whose largest magnitude is `largest`: largest / (6 * 448) for NVFP4, so that
+/// the block scales use all of E4M3; 1 for formats without one, and where the quotient is not a normal number.
 float tensor_scale_for(const Grid& grid, float largest);
 
-/// The matrix as a tensor of `shape` (as many elements) with its Quantization. `transposed`: the tensor's storage order is
-/// [columns, rows] (a MatMul weight, whose outputs are its last axis); code_shape is then two-dimensional, as it is for
-/// groups. Otherwise code_shape is `shape`, whose first axis is the rows (per channel), or any (per tensor).
+/// The matrix as a tensor of `shape` (as many elements) with its Quantization. `transposed`: the tensor's storage order
+/// is [columns, rows] (a MatMul weight, whose outputs are its last axis); code_shape is then two-dimensional, as it is
+/// for groups. Otherwise code_shape is `shape`, whose first axis is the rows (per channel), or any (per tensor).
 tensor::Tensor to_tensor(const QuantizedMatrix& matrix, tensor::Shape shape, bool transposed);
 
 }  // namespace nibble::fit

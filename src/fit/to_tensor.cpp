@@ -25,10 +25,18 @@ Tensor scales(const QuantizedMatrix& q, const std::vector<size_t>& order, const 
   for (size_t i = 0; i < order.size(); ++i) {
     const float scale = q.params[order[i]].scale;
     switch (q.grid.stored_as) {
-      case ScaleType::kF32: t.mutable_values<float>()[i] = scale; break;
-      case ScaleType::kF16: t.mutable_values<uint16_t>()[i] = base::f32_to_f16(scale); break;
-      case ScaleType::kE4M3: t.mutable_values<uint8_t>()[i] = base::f32_to_e4m3(scale / q.tensor_scale); break;
-      case ScaleType::kE8M0: t.mutable_values<uint8_t>()[i] = base::f32_to_e8m0(scale); break;
+      case ScaleType::kF32:
+        t.mutable_values<float>()[i] = scale;
+        break;
+      case ScaleType::kF16:
+        t.mutable_values<uint16_t>()[i] = base::f32_to_f16(scale);
+        break;
+      case ScaleType::kE4M3:
+        t.mutable_values<uint8_t>()[i] = base::f32_to_e4m3(scale / q.tensor_scale);
+        break;
+      case ScaleType::kE8M0:
+        t.mutable_values<uint8_t>()[i] = base::f32_to_e8m0(scale);
+        break;
     }
   }
   return t;

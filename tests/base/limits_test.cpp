@@ -19,9 +19,9 @@ TEST(Limits, AreSetByNameWithSuffix) {
 
 TEST(Limits, RefuseWhatIsNotAPositiveNumberOfAKnownName) {
   Limits limits;
-  for (const char* bad : {"", "image-side", "image-side=", "image-side=0", "image-side=-1", "image-side=1T",
-                          "image-side=1KK", "image-side=99999999999999999999", "image-side=9223372036854775807G",
-                          "image-side=1 ", "nothing=1", "=1"})
+  for (const char* bad :
+       {"", "image-side", "image-side=", "image-side=0", "image-side=-1", "image-side=1T", "image-side=1KK",
+        "image-side=99999999999999999999", "image-side=9223372036854775807G", "image-side=1 ", "nothing=1", "=1"})
     EXPECT_THROW(limits.set(bad), Error) << bad;
   EXPECT_EQ(limits.image_side, Limits{}.image_side);
 }

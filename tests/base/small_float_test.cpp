@@ -60,8 +60,9 @@ void expect_nearest_even(uint32_t largest, Decode decode, Encode encode) {
 }
 
 TEST(F16, RoundsToNearestEven) {
-  expect_nearest_even(0x7BFF, [](uint32_t b) { return f16_to_f32(static_cast<uint16_t>(b)); },
-                      [](float x) { return uint32_t{f32_to_f16(x)}; });
+  expect_nearest_even(
+      0x7BFF, [](uint32_t b) { return f16_to_f32(static_cast<uint16_t>(b)); },
+      [](float x) { return uint32_t{f32_to_f16(x)}; });
   EXPECT_EQ(f32_to_f16(-1.0009765625f), 0xBC01);
 }
 
@@ -76,11 +77,13 @@ TEST(F16, OverflowsToInfinityFrom65520) {
 }
 
 TEST(Bf16, RoundsToNearestEvenAndKeepsNan) {
-  expect_nearest_even(0x7F7F, [](uint32_t b) { return bf16_to_f32(static_cast<uint16_t>(b)); },
-                      [](float x) { return uint32_t{f32_to_bf16(x)}; });
+  expect_nearest_even(
+      0x7F7F, [](uint32_t b) { return bf16_to_f32(static_cast<uint16_t>(b)); },
+      [](float x) { return uint32_t{f32_to_bf16(x)}; });
   EXPECT_TRUE(std::isnan(bf16_to_f32(f32_to_bf16(kNan))));
   const float payload_below = std::bit_cast<float>(0x7F800001u);
-  EXPECT_TRUE(std::isnan(bf16_to_f32(f32_to_bf16(payload_below)))) << "a NaN whose payload is cut off must not become inf";
+  EXPECT_TRUE(std::isnan(bf16_to_f32(f32_to_bf16(payload_below))))
+      << "a NaN whose payload is cut off must not become inf";
   EXPECT_EQ(f32_to_bf16(kInf), 0x7F80);
   EXPECT_EQ(f32_to_bf16(std::numeric_limits<float>::max()), 0x7F80);
 }
@@ -100,8 +103,9 @@ TEST(E4m3, AllCodesDecodeAndSurviveTheRoundTrip) {
 }
 
 TEST(E4m3, RoundsToNearestEvenAndSaturates) {
-  expect_nearest_even(0x7E, [](uint32_t b) { return e4m3_to_f32(static_cast<uint8_t>(b)); },
-                      [](float x) { return uint32_t{f32_to_e4m3(x)}; });
+  expect_nearest_even(
+      0x7E, [](uint32_t b) { return e4m3_to_f32(static_cast<uint8_t>(b)); },
+      [](float x) { return uint32_t{f32_to_e4m3(x)}; });
   EXPECT_EQ(f32_to_e4m3(449.0f), 0x7E);
   EXPECT_EQ(f32_to_e4m3(1e30f), 0x7E);
   EXPECT_EQ(f32_to_e4m3(-kInf), 0xFE);
@@ -125,8 +129,9 @@ TEST(E5m2, AllCodesDecodeAndSurviveTheRoundTrip) {
 }
 
 TEST(E5m2, RoundsToNearestEvenAndSaturatesWhatIsFinite) {
-  expect_nearest_even(0x7B, [](uint32_t b) { return e5m2_to_f32(static_cast<uint8_t>(b)); },
-                      [](float x) { return uint32_t{f32_to_e5m2(x)}; });
+  expect_nearest_even(
+      0x7B, [](uint32_t b) { return e5m2_to_f32(static_cast<uint8_t>(b)); },
+      [](float x) { return uint32_t{f32_to_e5m2(x)}; });
   EXPECT_EQ(f32_to_e5m2(1e30f), 0x7B);
   EXPECT_EQ(f32_to_e5m2(kInf), 0x7C);
   EXPECT_TRUE(std::isnan(e5m2_to_f32(f32_to_e5m2(kNan))));

@@ -75,7 +75,8 @@ TEST(ThreadPool, NestedCallsRunOnTheCallingWorkerAlone) {
 
 TEST(ThreadPool, AnExceptionFromANestedCallReachesTheOutermostCaller) {
   ThreadPool pool(2);
-  EXPECT_THROW(pool.for_each(4, [&](int64_t, int) { pool.for_each(4, [](int64_t, int) { fail_io("a", "b"); }); }), Error);
+  EXPECT_THROW(pool.for_each(4, [&](int64_t, int) { pool.for_each(4, [](int64_t, int) { fail_io("a", "b"); }); }),
+               Error);
 }
 
 TEST(ThreadPool, ServesCallersFromSeveralThreads) {

@@ -46,14 +46,19 @@ Tensor random_tensor(const Case& c, uint64_t seed) {
   for (int64_t i = 0; i < q->scale.elements(); ++i) {
     const float s = static_cast<float>(0.01 + random.uniform());
     const auto at = static_cast<size_t>(i);
-    if (c.scale == DType::f32) q->scale.mutable_values<float>()[at] = s;
-    else if (c.scale == DType::f16) q->scale.mutable_values<uint16_t>()[at] = base::f32_to_f16(s);
-    else if (c.scale == DType::f8e8m0) q->scale.mutable_values<uint8_t>()[at] = base::f32_to_e8m0(s);
-    else q->scale.mutable_values<uint8_t>()[at] = base::f32_to_e4m3(s);
+    if (c.scale == DType::f32)
+      q->scale.mutable_values<float>()[at] = s;
+    else if (c.scale == DType::f16)
+      q->scale.mutable_values<uint16_t>()[at] = base::f32_to_f16(s);
+    else if (c.scale == DType::f8e8m0)
+      q->scale.mutable_values<uint8_t>()[at] = base::f32_to_e8m0(s);
+    else
+      q->scale.mutable_values<uint8_t>()[at] = base::f32_to_e4m3(s);
   }
   const auto random_codes = [&](int64_t count) {
     std::vector<int8_t> codes(static_cast<size_t>(count));
-    for (int8_t& code : codes) code = static_cast<int8_t>(f.lowest_code + static_cast<int>(random.below(f.levels.size())));
+    for (int8_t& code : codes)
+      code = static_cast<int8_t>(f.lowest_code + static_cast<int>(random.below(f.levels.size())));
     return codes;
   };
   if (c.zero) q->zero = pack(f.code, params, random_codes(q->scale.elements()));
@@ -106,31 +111,30 @@ TEST_P(Granularities, DecodeAsTheFormulaSaysForEachElement) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, Granularities,
-    ::testing::Values(
-        Case{"int4", DType::f16, {7, 9}, {7, 9}, Scope::kTensor, 0, 0, false, false},
-        Case{"int4", DType::f32, {}, {}, Scope::kTensor, 0, 0, true, false},
-        Case{"uint4", DType::f16, {5, 3, 3, 3}, {5, 3, 3, 3}, Scope::kAxis, 0, 0, true, false},
-        Case{"uint4", DType::f16, {5, 4, 3}, {5, 4, 3}, Scope::kAxis, 1, 0, true, true},
-        Case{"int4", DType::f16, {6, 13}, {6, 13}, Scope::kAxis, 1, 0, false, false},
-        Case{"int8", DType::f32, {6, 13}, {6, 13}, Scope::kAxis, 1, 0, true, false},
-        Case{"uint8", DType::f32, {6, 13}, {6, 13}, Scope::kAxis, 0, 0, true, true},
-        Case{"uint8", DType::f32, {40}, {40}, Scope::kTensor, 0, 0, true, false},
-        Case{"int4", DType::f16, {4, 3, 5, 5}, {4, 75}, Scope::kBlock, 1, 16, false, false},
-        Case{"uint4", DType::f16, {4, 75}, {4, 75}, Scope::kBlock, 1, 32, true, false},
-        Case{"uint4", DType::f32, {4, 75}, {4, 75}, Scope::kBlock, 1, 32, false, true},
-        Case{"uint4", DType::f16, {75, 5}, {75, 5}, Scope::kBlock, 0, 16, true, false},
-        Case{"uint4", DType::f16, {3, 10, 5}, {3, 10, 5}, Scope::kBlock, 1, 4, true, true},
-        Case{"int4", DType::f16, {3, 7}, {3, 7}, Scope::kBlock, 1, 1, true, false},
-        Case{"int4", DType::f16, {3, 7}, {3, 7}, Scope::kBlock, 1, 64, false, false},
-        Case{"nf4", DType::f16, {9, 64}, {9, 64}, Scope::kBlock, 1, 64, false, false},
-        Case{"fp4", DType::f16, {9, 33}, {9, 33}, Scope::kAxis, 0, 0, false, false},
-        Case{"mxfp4", DType::f8e8m0, {5, 70}, {5, 70}, Scope::kBlock, 1, 32, false, false},
-        Case{"nvfp4", DType::f8e4m3, {5, 70}, {5, 70}, Scope::kBlock, 1, 16, false, false},
-        // Larger than one piece of work, at odd positions.
-        Case{"uint4", DType::f16, {701, 333}, {701, 333}, Scope::kBlock, 1, 32, true, false},
-        Case{"uint4", DType::f16, {333, 701}, {333, 701}, Scope::kBlock, 0, 32, true, false},
-        Case{"int4", DType::f16, {150001}, {150001}, Scope::kTensor, 0, 0, false, false},
-        Case{"int4", DType::f16, {0, 4}, {0, 4}, Scope::kTensor, 0, 0, false, false}));
+    ::testing::Values(Case{"int4", DType::f16, {7, 9}, {7, 9}, Scope::kTensor, 0, 0, false, false},
+                      Case{"int4", DType::f32, {}, {}, Scope::kTensor, 0, 0, true, false},
+                      Case{"uint4", DType::f16, {5, 3, 3, 3}, {5, 3, 3, 3}, Scope::kAxis, 0, 0, true, false},
+                      Case{"uint4", DType::f16, {5, 4, 3}, {5, 4, 3}, Scope::kAxis, 1, 0, true, true},
+                      Case{"int4", DType::f16, {6, 13}, {6, 13}, Scope::kAxis, 1, 0, false, false},
+                      Case{"int8", DType::f32, {6, 13}, {6, 13}, Scope::kAxis, 1, 0, true, false},
+                      Case{"uint8", DType::f32, {6, 13}, {6, 13}, Scope::kAxis, 0, 0, true, true},
+                      Case{"uint8", DType::f32, {40}, {40}, Scope::kTensor, 0, 0, true, false},
+                      Case{"int4", DType::f16, {4, 3, 5, 5}, {4, 75}, Scope::kBlock, 1, 16, false, false},
+                      Case{"uint4", DType::f16, {4, 75}, {4, 75}, Scope::kBlock, 1, 32, true, false},
+                      Case{"uint4", DType::f32, {4, 75}, {4, 75}, Scope::kBlock, 1, 32, false, true},
+                      Case{"uint4", DType::f16, {75, 5}, {75, 5}, Scope::kBlock, 0, 16, true, false},
+                      Case{"uint4", DType::f16, {3, 10, 5}, {3, 10, 5}, Scope::kBlock, 1, 4, true, true},
+                      Case{"int4", DType::f16, {3, 7}, {3, 7}, Scope::kBlock, 1, 1, true, false},
+                      Case{"int4", DType::f16, {3, 7}, {3, 7}, Scope::kBlock, 1, 64, false, false},
+                      Case{"nf4", DType::f16, {9, 64}, {9, 64}, Scope::kBlock, 1, 64, false, false},
+                      Case{"fp4", DType::f16, {9, 33}, {9, 33}, Scope::kAxis, 0, 0, false, false},
+                      Case{"mxfp4", DType::f8e8m0, {5, 70}, {5, 70}, Scope::kBlock, 1, 32, false, false},
+                      Case{"nvfp4", DType::f8e4m3, {5, 70}, {5, 70}, Scope::kBlock, 1, 16, false, false},
+                      // Larger than one piece of work, at odd positions.
+                      Case{"uint4", DType::f16, {701, 333}, {701, 333}, Scope::kBlock, 1, 32, true, false},
+                      Case{"uint4", DType::f16, {333, 701}, {333, 701}, Scope::kBlock, 0, 32, true, false},
+                      Case{"int4", DType::f16, {150001}, {150001}, Scope::kTensor, 0, 0, false, false},
+                      Case{"int4", DType::f16, {0, 4}, {0, 4}, Scope::kTensor, 0, 0, false, false}));
 
 TEST(Dequantize, ConvertsPlainTypesExactly) {
   Tensor half(DType::f16, {3}), brain(DType::bf16, {2}), wide(DType::f64, {2});
@@ -139,8 +143,8 @@ TEST(Dequantize, ConvertsPlainTypesExactly) {
   half.mutable_values<uint16_t>()[2] = 0xFC00;
   brain.mutable_values<uint16_t>()[1] = 0x4049;
   wide.mutable_values<double>()[0] = 1e-3;
-  EXPECT_TRUE(test::equal_bits(dequantize(half),
-                               std::vector<float>{1.0f, 0x1p-24f, -std::numeric_limits<float>::infinity()}));
+  EXPECT_TRUE(
+      test::equal_bits(dequantize(half), std::vector<float>{1.0f, 0x1p-24f, -std::numeric_limits<float>::infinity()}));
   EXPECT_TRUE(test::equal_bits(dequantize(brain), std::vector<float>{0.0f, 3.140625f}));
   EXPECT_TRUE(test::equal_bits(dequantize(wide), std::vector<float>{1e-3f, 0.0f}));
   const Tensor f(DType::f32, {2});

@@ -40,7 +40,8 @@ TEST(Pack, EightBitCodesAreTheirBytes) {
 }
 
 TEST(Pack, EveryCodeSurvivesAtEverySizeAndPosition) {
-  for (const DType dtype : {DType::int4, DType::uint4, DType::f4e2m1, DType::int2, DType::uint2, DType::i8, DType::u8}) {
+  for (const DType dtype :
+       {DType::int4, DType::uint4, DType::f4e2m1, DType::int2, DType::uint2, DType::i8, DType::u8}) {
     const int bits = tensor::bits_of(dtype), count = 1 << bits;
     const bool has_sign = dtype == DType::int4 || dtype == DType::int2 || bits == 8;
     for (int size = 0; size < 40; ++size) {

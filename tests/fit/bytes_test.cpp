@@ -66,8 +66,9 @@ TEST(Bytes, AreTheSameOnEveryMachine) {
       for (const ClipRule* rule : all_clip_rules())
         for (const int64_t group : {0, 16, 32}) {
           if (!supports(*format, map) || (format->block != 0 && format->block != group)) continue;
-          const QuantizedMatrix q = quantize_matrix({values.data(), kRows, kColumns, kColumns, 1}, make_grid(*format, map),
-                                                    group, false, *rule, *find_round_method("nearest"), {}, {}, pool);
+          const QuantizedMatrix q =
+              quantize_matrix({values.data(), kRows, kColumns, kColumns, 1}, make_grid(*format, map), group, false,
+                              *rule, *find_round_method("nearest"), {}, {}, pool);
           const uint64_t got = hash(to_tensor(q, {kRows, kColumns}, false));
           std::string enumerator(name_of(map));
           enumerator[0] = static_cast<char>(enumerator[0] - 'a' + 'A');

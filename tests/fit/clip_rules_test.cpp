@@ -93,7 +93,7 @@ TEST_P(EveryRule, AConstantGroupIsKept) {
       // Affine and minmax: exactly. Elsewhere to the precision of the stored scale (half a unit in its last place), and
       // of the power of two that E8M0 must take.
       const bool exact = row.map == Map::kAffine || row.map == Map::kMinmax;
-      const double bound = exact ? 0.0
+      const double bound = exact                                ? 0.0
                            : grid.stored_as == ScaleType::kE8M0 ? 0.25
                            : grid.stored_as == ScaleType::kE4M3 ? 0.0625
                                                                 : 0x1p-11;

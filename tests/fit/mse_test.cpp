@@ -35,8 +35,8 @@ std::vector<Case> cases(std::initializer_list<size_t> sizes, int repeats) {
   return all;
 }
 
-/// What the scale's rounding may cost: the error is a parabola in the scale of curvature Sgg <= about Sxx / d^2, and an f16
-/// misses d by at most 2^-11 of it (f32: 2^-24).
+/// What the scale's rounding may cost: the error is a parabola in the scale of curvature Sgg <= about Sxx / d^2, and an
+/// f16 misses d by at most 2^-11 of it (f32: 2^-24).
 double rounding_slack(const Group& g, const Grid& grid) {
   const double miss = grid.stored_as == ScaleType::kF16 ? 0x1p-11 : 0x1p-24;
   constexpr double kSums = 1e-13;  // of the plain sums here
@@ -44,8 +44,11 @@ double rounding_slack(const Group& g, const Grid& grid) {
 }
 
 TEST(MseExact, SymmetricGridsReachTheFullSweep) {
-  const Grid grids[] = {grid("int4", Map::kSymmetric, ScaleType::kF32), grid("int4", Map::kSymmetric),
-                        grid("int4", Map::kRestricted), grid("uint4", Map::kSymmetric), grid("nf4", Map::kSymmetric),
+  const Grid grids[] = {grid("int4", Map::kSymmetric, ScaleType::kF32),
+                        grid("int4", Map::kSymmetric),
+                        grid("int4", Map::kRestricted),
+                        grid("uint4", Map::kSymmetric),
+                        grid("nf4", Map::kSymmetric),
                         grid("fp4", Map::kSymmetric)};
   for (const Grid& g : grids) {
     for (const Case& c : cases({1, 2, 5, 16, 32, 33}, 6)) {
@@ -108,8 +111,8 @@ TEST(MseExact, NoAdmissibleScaleOfTheBlockFormatsIsBetter) {
   }
 }
 
-/// Fine lattice over both ends of the range, each followed by regressions on its codes: near the true optimum for groups
-/// as small as these, and independent of the search.
+/// Fine lattice over both ends of the range, each followed by regressions on its codes: near the true optimum for
+/// groups as small as these, and independent of the search.
 double least_error_with_offset(const Group& g, int steps) {
   const auto [low, high] = std::minmax_element(g.values.begin(), g.values.end());
   const double min = double{*low}, range = double{*high} - double{*low};

@@ -49,7 +49,8 @@ TEST(Nearest, EqualsTheFormatsDefinitionValueForValue) {
 TEST(Nearest, RestrictedNeverUsesTheLowestCode) {
   const Grid grid = make_grid(*codec::find_format("int4"), Map::kRestricted);
   const std::vector<float> values = {-100.0f, -7.6f, -7.4f, 100.0f};
-  EXPECT_EQ(round_all(*find_round_method("nearest"), values, {.scale = 1.0f}, grid), (std::vector<int8_t>{-7, -7, -7, 7}));
+  EXPECT_EQ(round_all(*find_round_method("nearest"), values, {.scale = 1.0f}, grid),
+            (std::vector<int8_t>{-7, -7, -7, 7}));
 }
 
 TEST(Nearest, MinmaxIsTheLiteralFormula) {
@@ -61,7 +62,8 @@ TEST(Nearest, MinmaxIsTheLiteralFormula) {
     const std::vector<int8_t> codes =
         round_all(*find_round_method("nearest"), values, params_from_range(min, max, grid), grid);
     for (size_t i = 0; i < values.size(); ++i) {
-      // 15 * ((max - min) / 15) may differ from max - min in the last bit: only a value within that of a tie may differ.
+      // 15 * ((max - min) / 15) may differ from max - min in the last bit: only a value within that of a tie may
+      // differ.
       const float literal = (values[i] - min) / (max - min) * 15;
       const float off_tie = std::fabs(literal - std::floor(literal) - 0.5f);
       if (off_tie > 4e-6f) {

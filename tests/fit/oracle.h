@@ -97,13 +97,27 @@ inline std::vector<float> sample(Kind kind, size_t count, uint64_t seed) {
   for (float& v : values) {
     const double x = random.normal();
     switch (kind) {
-      case Kind::kNormal: v = static_cast<float>(0.05 * x); break;
-      case Kind::kHeavyTail: v = static_cast<float>(0.05 * x / (0.1 + random.uniform())); break;
-      case Kind::kOneOutlier: v = static_cast<float>(0.05 * x); break;
-      case Kind::kPositive: v = static_cast<float>(std::fabs(x)); break;
-      case Kind::kShifted: v = static_cast<float>(x + 2.0); break;
-      case Kind::kSparse: v = random.uniform() < 0.7 ? 0.0f : static_cast<float>(x); break;
-      case Kind::kLattice: v = static_cast<float>(std::nearbyint(3 * x)) * 0.125f; break;
+      case Kind::kNormal:
+        v = static_cast<float>(0.05 * x);
+        break;
+      case Kind::kHeavyTail:
+        v = static_cast<float>(0.05 * x / (0.1 + random.uniform()));
+        break;
+      case Kind::kOneOutlier:
+        v = static_cast<float>(0.05 * x);
+        break;
+      case Kind::kPositive:
+        v = static_cast<float>(std::fabs(x));
+        break;
+      case Kind::kShifted:
+        v = static_cast<float>(x + 2.0);
+        break;
+      case Kind::kSparse:
+        v = random.uniform() < 0.7 ? 0.0f : static_cast<float>(x);
+        break;
+      case Kind::kLattice:
+        v = static_cast<float>(std::nearbyint(3 * x)) * 0.125f;
+        break;
     }
   }
   if (kind == Kind::kOneOutlier) values[count / 2] *= 30.0f;

@@ -118,8 +118,8 @@ TEST(QuantizeMatrix, ReadsStridedMatricesAsTheirRows) {
   base::ThreadPool pool(2);
   const Grid grid = make_grid(*codec::find_format("uint4"), Map::kAffine);
   const QuantizedMatrix a = quantize_matrix(m.view(), grid, 16, false, rule("mse"), nearest(), {}, {}, pool);
-  const QuantizedMatrix b = quantize_matrix({transposed.data(), 6, 40, 1, 6}, grid, 16, false, rule("mse"), nearest(), {},
-                                            {}, pool);
+  const QuantizedMatrix b =
+      quantize_matrix({transposed.data(), 6, 40, 1, 6}, grid, 16, false, rule("mse"), nearest(), {}, {}, pool);
   EXPECT_EQ(a.codes, b.codes);
   EXPECT_EQ(a.params, b.params);
 }
@@ -177,8 +177,9 @@ TEST(QuantizeMatrix, GivenRangesAreUsedAsTheyAre) {
   EXPECT_EQ(t.params[0].zero, 5);
   const std::vector<Range> two = {{-1, 2}, {0, 1}};
   EXPECT_THROW(quantize_with_ranges(m.view(), grid, two, nearest(), pool), base::Error);
-  EXPECT_THROW(quantize_with_ranges(m.view(), make_grid(*codec::find_format("mxfp4"), Map::kSymmetric), one, nearest(), pool),
-               base::Error);
+  EXPECT_THROW(
+      quantize_with_ranges(m.view(), make_grid(*codec::find_format("mxfp4"), Map::kSymmetric), one, nearest(), pool),
+      base::Error);
 }
 
 TEST(QuantizeMatrix, EmptyAndSingleElementMatrices) {

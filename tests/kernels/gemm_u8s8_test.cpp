@@ -76,43 +76,53 @@ TEST_P(EveryKernel, EqualsThePlainSumAtOddSizes) {
     for (const int64_t n : {1, 3, 8, 15, 16, 17, 33, 50})
       for (const int64_t k : {1, 2, 3, 4, 5, 31, 64, 67})
         for (const int64_t spare : {0, 5})
-          check(m, n, k, spare, [](uint64_t r) { return static_cast<uint8_t>(r); },
-                [](uint64_t r) { return static_cast<int8_t>(static_cast<int>(r % 16) - 8); });
+          check(
+              m, n, k, spare, [](uint64_t r) { return static_cast<uint8_t>(r); },
+              [](uint64_t r) { return static_cast<int8_t>(static_cast<int>(r % 16) - 8); });
 }
 
 TEST_P(EveryKernel, EqualsThePlainSumForEightBitWeights) {
   for (const int64_t m : {1, 4, 7})
     for (const int64_t n : {1, 8, 19})
       for (const int64_t k : {1, 30, 129})
-        check(m, n, k, 3, [](uint64_t r) { return static_cast<uint8_t>(r); },
-              [](uint64_t r) { return static_cast<int8_t>(r >> 20); });
+        check(
+            m, n, k, 3, [](uint64_t r) { return static_cast<uint8_t>(r); },
+            [](uint64_t r) { return static_cast<int8_t>(r >> 20); });
 }
 
 TEST_P(EveryKernel, SaturatesNowhereAtTheExtremes) {
   for (const int b : {-128, -127, -65, -64, -15, -8, 15, 64, 65, 127})
     for (const int a : {0, 127, 128, 255})
-      check(7, 18, 66, 0, [a](uint64_t) { return static_cast<uint8_t>(a); },
-            [b](uint64_t) { return static_cast<int8_t>(b); });
+      check(
+          7, 18, 66, 0, [a](uint64_t) { return static_cast<uint8_t>(a); },
+          [b](uint64_t) { return static_cast<int8_t>(b); });
   // Signs that alternate by position, so that pairs of equal sign occur everywhere in a quad.
-  check(6, 32, 64, 0, [](uint64_t) { return uint8_t{255}; },
-        [](uint64_t r) { return static_cast<int8_t>(r & 1 ? 127 : -128); });
+  check(
+      6, 32, 64, 0, [](uint64_t) { return uint8_t{255}; },
+      [](uint64_t r) { return static_cast<int8_t>(r & 1 ? 127 : -128); });
 }
 
 TEST_P(EveryKernel, IsExactOverLongSums) {
-  check(3, 5, 65793, 0, [](uint64_t) { return uint8_t{255}; }, [](uint64_t) { return int8_t{-128}; });
-  check(2, 17, 20000, 0, [](uint64_t r) { return static_cast<uint8_t>(r); },
-        [](uint64_t r) { return static_cast<int8_t>(r >> 9); });
+  check(
+      3, 5, 65793, 0, [](uint64_t) { return uint8_t{255}; }, [](uint64_t) { return int8_t{-128}; });
+  check(
+      2, 17, 20000, 0, [](uint64_t r) { return static_cast<uint8_t>(r); },
+      [](uint64_t r) { return static_cast<int8_t>(r >> 9); });
 }
 
 TEST_P(EveryKernel, ManyRowsCrossItsBlocksOfRows) {
-  check(301, 20, 2000, 0, [](uint64_t r) { return static_cast<uint8_t>(r); },
-        [](uint64_t r) { return static_cast<int8_t>(static_cast<int>(r % 16) - 8); });
+  check(
+      301, 20, 2000, 0, [](uint64_t r) { return static_cast<uint8_t>(r); },
+      [](uint64_t r) { return static_cast<int8_t>(static_cast<int>(r % 16) - 8); });
 }
 
 TEST_P(EveryKernel, NothingIsDoneWhereThereIsNothing) {
-  check(0, 5, 3, 0, [](uint64_t) { return uint8_t{1}; }, [](uint64_t) { return int8_t{1}; });
-  check(3, 0, 3, 0, [](uint64_t) { return uint8_t{1}; }, [](uint64_t) { return int8_t{1}; });
-  check(3, 5, 0, 0, [](uint64_t) { return uint8_t{1}; }, [](uint64_t) { return int8_t{1}; });
+  check(
+      0, 5, 3, 0, [](uint64_t) { return uint8_t{1}; }, [](uint64_t) { return int8_t{1}; });
+  check(
+      3, 0, 3, 0, [](uint64_t) { return uint8_t{1}; }, [](uint64_t) { return int8_t{1}; });
+  check(
+      3, 5, 0, 0, [](uint64_t) { return uint8_t{1}; }, [](uint64_t) { return int8_t{1}; });
 }
 
 TEST(RowSums, AddUpEachRow) {

@@ -20,7 +20,7 @@ struct Values {
   Values(std::span<const float> numbers) : shape{static_cast<int64_t>(numbers.size())}, values(numbers) {}
   Values(const std::vector<float>& numbers) : Values(std::span<const float>(numbers)) {}
   template <typename Tensor>
-    requires requires(const Tensor& t) { t.template values<float>(); }
+  requires requires(const Tensor& t) { t.template values<float>(); }
   Values(const Tensor& t) : shape(t.shape().begin(), t.shape().end()), values(t.template values<float>()) {}
 };
 
@@ -75,7 +75,8 @@ inline ::testing::AssertionResult equal_bits(const Values& got, const Values& wa
   return ::testing::AssertionSuccess();
 }
 
-/// No element differs by more than `bound` times the largest finite magnitude of `want`. Where that is 0, all must be 0.
+/// No element differs by more than `bound` times the largest finite magnitude of `want`. Where that is 0, all must be
+/// 0.
 inline ::testing::AssertionResult near_largest(const Values& got, const Values& want, double bound,
                                                ZeroSign zero_sign = ZeroSign::kIgnored) {
   if (const auto shapes = detail::same_shape(got, want); !shapes) return shapes;
@@ -105,7 +106,8 @@ inline ::testing::AssertionResult within_ulps(const Values& got, const Values& w
     const float g = got.values[i], w = want.values[i];
     if (std::isnan(g)) continue;
     const int64_t distance = std::abs(detail::ordinal(g) - detail::ordinal(w));
-    if (distance > ulps) return ::testing::AssertionFailure() << detail::at(i, g, w) << ", " << distance << " ulp apart";
+    if (distance > ulps)
+      return ::testing::AssertionFailure() << detail::at(i, g, w) << ", " << distance << " ulp apart";
   }
   return ::testing::AssertionSuccess();
 }

@@ -1,11 +1,13 @@
 /// The range that leaves the least (weighted) squared error.
 ///
-///   4 bits, symmetric, restricted and the uneven formats: the exact optimum over positive scales (ScaleSearch), then the
+///   4 bits, symmetric, restricted and the uneven formats: the exact optimum over positive scales (ScaleSearch), then
+///   the
 ///     best storable neighbours of the best few, codes re-rounded. For E8M0 and E4M3: all admissible scales that the
 ///     bounds leave.
 ///   4 bits, affine: the same for every integer zero point; exact in (scale, zero).
 ///   minmax: alternation from many starts (OffsetSearch).
-///   8 bits, symmetric, up to 256 values: exact as above. Longer groups and affine: a lattice over the ends of the range,
+///   8 bits, symmetric, up to 256 values: exact as above. Longer groups and affine: a lattice over the ends of the
+///   range,
 ///     refined four times around the best; the optimum is flat there (within 0.2 % of it on rows of 4608).
 ///
 /// The result is never worse than that of the minmax rule.
@@ -31,7 +33,8 @@ class MseSearch final : public ClipSearch {
   MseSearch(const Grid& grid, float tensor_scale) : grid_(grid), tensor_scale_(tensor_scale) {
     if (grid.map == Map::kMinmax) return;
     if (grid.map == Map::kAffine) {
-      for (int zero = grid.lowest_code(); zero <= grid.highest_code(); ++zero) ladders_.push_back(make_ladder(grid, zero));
+      for (int zero = grid.lowest_code(); zero <= grid.highest_code(); ++zero)
+        ladders_.push_back(make_ladder(grid, zero));
     } else {
       ladders_.push_back(make_ladder(grid, grid.fixed_zero()));
     }
@@ -50,10 +53,14 @@ class MseSearch final : public ClipSearch {
     best_ = covering;
     least_ = error_of(covering);
     if (least_ == 0.0) return best_;
-    if (grid_.stored_as == ScaleType::kE8M0) enumerate_powers();
-    else if (grid_.stored_as == ScaleType::kE4M3) enumerate_e4m3();
-    else if (grid_.format->bits == 8 && (grid_.map == Map::kAffine || group.values.size() > kExactAt8Bits)) search_lattice();
-    else search_exactly();
+    if (grid_.stored_as == ScaleType::kE8M0)
+      enumerate_powers();
+    else if (grid_.stored_as == ScaleType::kE4M3)
+      enumerate_e4m3();
+    else if (grid_.format->bits == 8 && (grid_.map == Map::kAffine || group.values.size() > kExactAt8Bits))
+      search_lattice();
+    else
+      search_exactly();
     return best_;
   }
 
@@ -139,8 +146,10 @@ class MseSearch final : public ClipSearch {
           const double share_high = centre_high + i * step, share_low = affine ? centre_low + j * step : 1.0;
           if (share_high <= 0.0 || share_low <= 0.0) continue;
           const double before = least_;
-          if (affine) consider_range(low * share_low, high * share_high);
-          else consider(covering * share_high, grid_.fixed_zero());
+          if (affine)
+            consider_range(low * share_low, high * share_high);
+          else
+            consider(covering * share_high, grid_.fixed_zero());
           if (least_ >= before) continue;
           best_low = share_low;
           best_high = share_high;

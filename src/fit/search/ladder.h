@@ -5,8 +5,8 @@
 
 namespace nibble::fit {
 
-/// The levels of a grid at scale 1 as seen from zero, outward, on each side: at magnitude `threshold` a value leaves one
-/// level for the next, which adds `gain` to its level and `square` to the square of its level.
+/// The levels of a grid at scale 1 as seen from zero, outward, on each side: at magnitude `threshold` a value leaves
+/// one level for the next, which adds `gain` to its level and `square` to the square of its level.
 struct Ladder {
   struct Step {
     double threshold, gain, square;

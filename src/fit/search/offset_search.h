@@ -5,12 +5,12 @@
 
 namespace nibble::fit {
 
-/// Near-optimal scale and real offset, min over (d, m) and codes q in 0..n of sum w (x - d q - m)^2, by alternation from
-/// many starts: round under (d, m), then regress (d, m) on the codes,
+/// Near-optimal scale and real offset, min over (d, m) and codes q in 0..n of sum w (x - d q - m)^2, by alternation
+/// from many starts: round under (d, m), then regress (d, m) on the codes,
 ///     D = Sw Sqq - Sq^2,  d = (Sw Sxq - Sx Sq) / D,  m = (Sqq Sx - Sq Sxq) / D,
-/// until the error stops falling. Starts: a 6 x 6 lattice of the two ends, each moved from 2 % outside to 18 % inside the
-/// range, and more deeply cut ones for long-tailed groups (8 bits: only these). Within 2 % of the exact optimum on blocks
-/// of 32 values at 4 bits.
+/// until the error stops falling. Starts: a 6 x 6 lattice of the two ends, each moved from 2 % outside to 18 % inside
+/// the range, and more deeply cut ones for long-tailed groups (8 bits: only these). Within 2 % of the exact optimum on
+/// blocks of 32 values at 4 bits.
 class OffsetSearch {
  public:
   /// Values must be shifted so that the smallest is 0 (SortedGroup::load with shift = min). Returns storable parameters

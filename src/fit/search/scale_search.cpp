@@ -7,8 +7,8 @@
 namespace nibble::fit {
 namespace {
 
-constexpr size_t kSweepEvents = 160;   // below this, sorting the events is cheaper than another cut
-constexpr size_t kMaxDepth = 48;       // 2^48 pieces: closer together than float values lie
+constexpr size_t kSweepEvents = 160;  // below this, sorting the events is cheaper than another cut
+constexpr size_t kMaxDepth = 48;      // 2^48 pieces: closer together than float values lie
 
 /// Error of the values that lie past the outermost level, as if they sat on it. Only grows as d falls.
 double clipping_error(const SortedSide& side, double top, double d) {
@@ -70,7 +70,8 @@ ScaleSearch::Bounds ScaleSearch::bounds(const SortedGroup& group, const Ladder& 
   for (int i = 0; i < 2000; ++i) {
     b.low *= 0.92;
     if (clipping_error(group.positive, ladder.positive.top, b.low) +
-            clipping_error(group.negative, ladder.negative.top, b.low) > error)
+            clipping_error(group.negative, ladder.negative.top, b.low) >
+        error)
       break;
   }
   for (int i = 0; i < 2000; ++i) {
@@ -93,10 +94,9 @@ void ScaleSearch::probe(double d, Probe& p) const {
   p.root_error = std::sqrt(std::max(0.0, group_->sum_squares - 2 * d * p.sxg + d * d * p.sgg));
   p.clipping = clipping_error(group_->positive, ladder_->positive.top, d) +
                clipping_error(group_->negative, ladder_->negative.top, d);
-  p.vanishing = vanishing_error(group_->positive, ladder_->positive, d) +
-                vanishing_error(group_->negative, ladder_->negative, d);
-  if (p.sgg > 0.0)
-    found_->offer(p.sxg / p.sgg, std::max(0.0, group_->sum_squares - p.sxg * p.sxg / p.sgg), zero_);
+  p.vanishing =
+      vanishing_error(group_->positive, ladder_->positive, d) + vanishing_error(group_->negative, ladder_->negative, d);
+  if (p.sgg > 0.0) found_->offer(p.sxg / p.sgg, std::max(0.0, group_->sum_squares - p.sxg * p.sxg / p.sgg), zero_);
 }
 
 void ScaleSearch::run(const SortedGroup& group, const Ladder& ladder, int zero, Candidates& found) {

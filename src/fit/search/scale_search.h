@@ -39,18 +39,20 @@ class Candidates {
 
 /// The exact optimum over positive scales d (and, nested in it, over codes) of sum w (x - d g(q))^2 on one ladder.
 ///
-/// As d falls from infinity every value climbs the ladder; between two such events the codes are constant and the best d
-/// is Sxg / Sgg with error Sxx - Sxg^2 / Sgg. The optimum is among the assignments met on the way (as in
-/// llama.cpp pull request 12557). We do not walk the whole way: an interval [d1, d2] is skipped when no scale inside
-/// can beat what is known, cut in two while it holds many events, and swept event by event otherwise. Two lower bounds,
-/// both rigorous:
+/// As d falls from infinity every value climbs the ladder; between two such events the codes are constant and the best
+/// d is Sxg / Sgg with error Sxx - Sxg^2 / Sgg. The optimum is among the assignments met on the way (as in llama.cpp
+/// pull request 12557). We do not walk the whole way: an interval [d1, d2] is skipped when no scale inside can beat
+/// what is known, cut in two while it holds many events, and swept event by event otherwise. Two lower bounds, both
+/// rigorous:
 ///   - clipping at d2 plus rounding to zero at d1: the first only grows as d falls, the second as d grows, and no value
 ///     is in both;
-///   - with q the codes at d: sqrt(E(d)) >= sqrt(E(d')) - |d - d'| * sqrt(Sgg(d)), the triangle inequality for x - d q and
+///   - with q the codes at d: sqrt(E(d)) >= sqrt(E(d')) - |d - d'| * sqrt(Sgg(d)), the triangle inequality for x - d q
+///   and
 ///     x - d' q (E(d') is minimal over codes), from both ends of the interval.
 class ScaleSearch {
  public:
-  /// Offers every improvement on `found` to it, under the zero point `zero`. `group` and `ladder` must outlive the call.
+  /// Offers every improvement on `found` to it, under the zero point `zero`. `group` and `ladder` must outlive the
+  /// call.
   void run(const SortedGroup& group, const Ladder& ladder, int zero, Candidates& found);
 
   /// Weighted squared error of nearest codes at scale d.

@@ -40,9 +40,12 @@ void insertion_sort(std::vector<uint64_t>& keys) {
 }
 
 void sort_keys(std::vector<uint64_t>& keys, std::vector<uint64_t>& spare) {
-  if (keys.size() <= 40) insertion_sort(keys);
-  else if (keys.size() <= 1500) std::sort(keys.begin(), keys.end());
-  else radix_sort(keys, spare);
+  if (keys.size() <= 40)
+    insertion_sort(keys);
+  else if (keys.size() <= 1500)
+    std::sort(keys.begin(), keys.end());
+  else
+    radix_sort(keys, spare);
 }
 
 }  // namespace

@@ -11,8 +11,8 @@ namespace nibble::fit {
 /// binary search a level. Sums run from the end: `weight[i]` is that of all values from rank i on; each has size + 1
 /// entries, the last 0.
 struct SortedSide {
-  std::vector<float> x;           ///< magnitudes
-  std::vector<double> w, wx;      ///< of each value: weight, weight * magnitude
+  std::vector<float> x;       ///< magnitudes
+  std::vector<double> w, wx;  ///< of each value: weight, weight * magnitude
   std::vector<double> sum_w, sum_wx, sum_wxx;
 
   size_t size() const { return x.size(); }
@@ -21,8 +21,8 @@ struct SortedSide {
   size_t rank(double limit) const;
 };
 
-/// One group, split by sign and sorted. Zeros are left out (they sit at the level of zero under every scale) but counted
-/// in `total_weight`; values of weight 0 are left out altogether.
+/// One group, split by sign and sorted. Zeros are left out (they sit at the level of zero under every scale) but
+/// counted in `total_weight`; values of weight 0 are left out altogether.
 class SortedGroup {
  public:
   /// Reads `group`, each value less `shift`. Reuses its memory. Values are finite (checked).

@@ -2,7 +2,8 @@
 ///
 /// narrow, every |b| <= 64 (all 4-bit codes): `vpmaddubsw` adds pairs of products u8 * s8 in int16, at most
 ///   2 * 255 * 64 = 32640 in magnitude, so nothing saturates; `vpmaddwd` by ones adds the pairs to int32.
-/// wide, otherwise: both sides are widened to int16 and `vpmaddwd` adds pairs of products in int32 directly, half as many
+/// wide, otherwise: both sides are widened to int16 and `vpmaddwd` adds pairs of products in int32 directly, half as
+/// many
 ///   outputs a step. Saturation cannot occur.
 #include "kernels/gemm_u8s8/gemm_u8s8.h"
 #include "kernels/gemm_u8s8/layout.h"
@@ -20,9 +21,7 @@ constexpr int64_t kHeader = 64;  // bytes before the strips; the first says whet
 
 bool available() { return __builtin_cpu_supports("avx2"); }
 
-int64_t packed_bytes(int64_t n, int64_t k) {
-  return kHeader + round_up(round_up(n, kOutputs) * round_up(k, 4), 64);
-}
+int64_t packed_bytes(int64_t n, int64_t k) { return kHeader + round_up(round_up(n, kOutputs) * round_up(k, 4), 64); }
 
 void pack(const int8_t* b, int64_t n, int64_t k, int8_t* packed) {
   bool wide = false;

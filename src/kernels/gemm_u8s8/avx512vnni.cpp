@@ -1,5 +1,6 @@
-/// AVX-512 VNNI: `vpdpbusd` adds four products u8 * s8 to an int32 lane without saturation. A quad of A is broadcast, 16
-/// outputs share a register. Tile: 6 rows of A by 2 strips, 12 independent sums (latency 4, one issue a cycle on Zen 4).
+/// AVX-512 VNNI: `vpdpbusd` adds four products u8 * s8 to an int32 lane without saturation. A quad of A is broadcast,
+/// 16 outputs share a register. Tile: 6 rows of A by 2 strips, 12 independent sums (latency 4, one issue a cycle on Zen
+/// 4).
 #include "kernels/gemm_u8s8/gemm_u8s8.h"
 #include "kernels/gemm_u8s8/layout.h"
 
@@ -14,17 +15,15 @@ namespace {
 constexpr int64_t kOutputs = 16;
 
 bool available() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512vnni");
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
 }
 
 int64_t packed_bytes(int64_t n, int64_t k) {
   return round_up(n, kOutputs) * round_up(k, 4);  // whole registers of 64 bytes
 }
 
-void pack(const int8_t* b, int64_t n, int64_t k, int8_t* packed) {
-  pack_strips(b, n, k, kOutputs, packed);
-}
+void pack(const int8_t* b, int64_t n, int64_t k, int8_t* packed) { pack_strips(b, n, k, kOutputs, packed); }
 
 template <int kRows, int kStrips>
 NIBBLE_TARGET void tile(const uint8_t* a, int64_t lda, const int8_t* b, int64_t n, int64_t k, int32_t* c, int64_t ldc) {
@@ -61,12 +60,18 @@ void rows(const uint8_t* a, int64_t lda, int64_t m, const int8_t* b, int64_t n, 
   const uint8_t* rest = a + i * lda;
   int32_t* to = c + i * ldc;
   switch (m - i) {
-    case 5: return tile<5, kStrips>(rest, lda, b, n, k, to, ldc);
-    case 4: return tile<4, kStrips>(rest, lda, b, n, k, to, ldc);
-    case 3: return tile<3, kStrips>(rest, lda, b, n, k, to, ldc);
-    case 2: return tile<2, kStrips>(rest, lda, b, n, k, to, ldc);
-    case 1: return tile<1, kStrips>(rest, lda, b, n, k, to, ldc);
-    default: return;
+    case 5:
+      return tile<5, kStrips>(rest, lda, b, n, k, to, ldc);
+    case 4:
+      return tile<4, kStrips>(rest, lda, b, n, k, to, ldc);
+    case 3:
+      return tile<3, kStrips>(rest, lda, b, n, k, to, ldc);
+    case 2:
+      return tile<2, kStrips>(rest, lda, b, n, k, to, ldc);
+    case 1:
+      return tile<1, kStrips>(rest, lda, b, n, k, to, ldc);
+    default:
+      return;
   }
 }
 

@@ -2,15 +2,13 @@
 
 namespace nibble::kernels {
 
-#define NIBBLE_KERNEL(family, isa) const GemmU8S8& family##_##isa();
+#define NIBBLE_GEMM_U8S8(isa) const GemmU8S8& gemm_u8s8_##isa();
 #include "kernels/kernels.def"
-#undef NIBBLE_KERNEL
 
 std::span<const GemmU8S8* const> all_gemm_u8s8() {
   static const GemmU8S8* const table[] = {
-#define NIBBLE_KERNEL(family, isa) &family##_##isa(),
+#define NIBBLE_GEMM_U8S8(isa) &gemm_u8s8_##isa(),
 #include "kernels/kernels.def"
-#undef NIBBLE_KERNEL
   };
   return table;
 }

@@ -18,7 +18,8 @@ void multiply(const uint8_t* a, int64_t lda, int64_t m, const int8_t* packed, in
   for (int64_t i = 0; i < m; ++i)
     for (int64_t j = 0; j < n; ++j) {
       uint32_t sum = 0;  // unsigned: wraps as the vector kernels do
-      for (int64_t x = 0; x < k; ++x) sum += static_cast<uint32_t>(int32_t{a[i * lda + x]} * int32_t{packed[j * k + x]});
+      for (int64_t x = 0; x < k; ++x)
+        sum += static_cast<uint32_t>(int32_t{a[i * lda + x]} * int32_t{packed[j * k + x]});
       c[i * ldc + j] = static_cast<int32_t>(sum);
     }
 }

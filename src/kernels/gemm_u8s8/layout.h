@@ -4,8 +4,8 @@
 
 namespace nibble::kernels {
 
-/// What the kernels' layouts have in common: strips of `kOutputs` outputs; in a strip, for every four consecutive k, the
-/// four bytes of each output side by side; k filled up to a multiple of four and n to one of `kOutputs` with zeros:
+/// What the kernels' layouts have in common: strips of `kOutputs` outputs; in a strip, for every four consecutive k,
+/// the four bytes of each output side by side; k filled up to a multiple of four and n to one of `kOutputs` with zeros:
 ///     [n / kOutputs][k / 4][kOutputs][4]
 
 constexpr int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }

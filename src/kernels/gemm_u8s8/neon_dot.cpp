@@ -19,9 +19,7 @@ bool available() { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; }
 
 int64_t strips_bytes(int64_t n, int64_t k) { return round_up(n, kOutputs) * round_up(k, 4); }
 
-int64_t packed_bytes(int64_t n, int64_t k) {
-  return round_up(strips_bytes(n, k) + round_up(n, kOutputs) * 4, 64);
-}
+int64_t packed_bytes(int64_t n, int64_t k) { return round_up(strips_bytes(n, k) + round_up(n, kOutputs) * 4, 64); }
 
 void pack(const int8_t* b, int64_t n, int64_t k, int8_t* packed) {
   pack_strips(b, n, k, kOutputs, packed);
