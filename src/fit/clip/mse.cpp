@@ -1,14 +1,12 @@
 /// The range that leaves the least (weighted) squared error.
 ///
-///   4 bits, symmetric, restricted and the uneven formats: the exact optimum over positive scales (ScaleSearch), then
-///   the
-///     best storable neighbours of the best few, codes re-rounded. For E8M0 and E4M3: all admissible scales that the
-///     bounds leave.
-///   4 bits, affine: the same for every integer zero point; exact in (scale, zero).
-///   minmax: alternation from many starts (OffsetSearch).
-///   8 bits, symmetric, up to 256 values: exact as above. Longer groups and affine: a lattice over the ends of the
-///   range,
-///     refined four times around the best; the optimum is flat there (within 0.2 % of it on rows of 4608).
+/// - 4 bits, symmetric, restricted and the uneven formats: the exact optimum over positive scales (ScaleSearch), then
+///   the best storable neighbours of the best few, codes re-rounded. For E8M0 and E4M3: every admissible scale that the
+///   bounds leave.
+/// - 4 bits, affine: the same for every integer zero point; exact in (scale, zero).
+/// - minmax: alternation from many starts (OffsetSearch).
+/// - 8 bits, symmetric, up to 256 values: exact as above. Longer groups and affine: a lattice over the ends of the range,
+///   refined four times around the best; the optimum is flat there (within 0.2 % of it on rows of 4608).
 ///
 /// The result is never worse than that of the minmax rule.
 #include <algorithm>

@@ -105,8 +105,9 @@ void count_bytes(LayerPlan& layer) {
   }
   const int64_t length = layer.per_tensor ? weights : layer.group ? layer.group : layer.columns;
   const int64_t groups = layer.per_tensor ? 1 : layer.rows * ((layer.columns + length - 1) / length);
-  const double a_group = (layer.grid.bits_per_weight(length) - layer.grid.format->bits) * static_cast<double>(length);  // bits
-  layer.bytes_after = tensor::packed_bytes(layer.grid.format->code, weights) + static_cast<int64_t>(std::ceil(a_group * static_cast<double>(groups) / 8));
+  const int64_t group_bits = std::llround((layer.grid.bits_per_weight(length) - layer.grid.format->bits) * static_cast<double>(length));
+  layer.bytes_after = tensor::packed_bytes(layer.grid.format->code, weights) + (group_bits * groups + 7) / 8;
+  if (layer.grid.format->tensor_scale) layer.bytes_after += 4;
   layer.bits_per_weight = 8.0 * static_cast<double>(layer.bytes_after) / static_cast<double>(weights);
 }
 
