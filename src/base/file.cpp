@@ -128,6 +128,14 @@ MappedFile::~MappedFile() {
   if (fd_ >= 0) close(fd_);
 }
 
+void MappedFile::forget_pages(Bytes part) const noexcept {
+  // Only whole pages inside `part`: what shares a page with it may be in use.
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto begin = (reinterpret_cast<uintptr_t>(part.data()) + page - 1) / page * page;
+  const auto end = reinterpret_cast<uintptr_t>(part.data() + part.size()) / page * page;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
 void MappedFile::check_unchanged() const {
   struct stat s {};
   if (fstat(fd_, &s) != 0 || static_cast<size_t>(s.st_size) != size_ || mtime_of(s) != mtime_ns_)

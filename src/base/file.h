@@ -25,6 +25,8 @@ class MappedFile {
 
   Bytes bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
+  /// Tells the system that `part` of the bytes, just copied elsewhere, need not stay in memory; they can still be read.
+  void forget_pages(Bytes part) const noexcept;
   /// Throws Error(kIo) when the file's size or modification time changed since it was opened.
   void check_unchanged() const;
 

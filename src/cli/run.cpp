@@ -19,6 +19,40 @@ struct Flags {
   int64_t top = 5;
 };
 
+/// The first output of every sample, one after another along its first dimension, as .npy.
+void write_outputs(runtime::Session& session, const data::Dataset& dataset, const Flags& flags, Context& context) {
+  int64_t fixed = 0;
+  const int64_t size = takes_any_batch(session.graph(), fixed) ? 16 : fixed;
+  std::vector<tensor::Tensor> parts;
+  int64_t rows = 0, bytes = 0;
+  context.console->begin("run", dataset.size(), "samples");
+  for (int64_t at = 0; at + (size == 16 ? 1 : size) <= dataset.size(); at += size) {
+    context.console->check_cancelled();
+    const data::Batch batch = dataset.batch(at, size, *context.pool);
+    if (!batch.values) continue;
+    const std::vector<tensor::Tensor> inputs{batch.values};
+    parts.push_back(session.run(inputs).at(0));
+    const tensor::Tensor& y = parts.back();
+    if (y.rank() == 0 || y.dtype() != parts[0].dtype() || !std::equal(y.shape().begin() + 1, y.shape().end(), parts[0].shape().begin() + 1, parts[0].shape().end()))
+      base::fail_unsupported("-o", "the outputs of different samples cannot be joined", "run one sample (--samples 1)");
+    rows += y.shape()[0];
+    bytes += static_cast<int64_t>(y.bytes().size());
+    context.console->advance(at + batch.size());
+  }
+  context.console->end();
+  if (parts.empty()) base::fail_usage("", "the data has no sample that can be used");
+  tensor::Shape shape = parts[0].shape();
+  shape[0] = rows;
+  tensor::Tensor all(parts[0].dtype(), shape, true);
+  auto to = all.mutable_bytes().begin();
+  for (const auto& part : parts) to = std::copy(part.bytes().begin(), part.bytes().end(), to);
+  const std::vector<std::filesystem::path> sources{flags.network, flags.image.empty() ? flags.input : flags.image};
+  base::AtomicFile file(flags.output, context.force, sources, static_cast<uint64_t>(bytes));
+  file.write(io::npy_file(all));
+  file.commit();
+  context.console->line("write", fmt::format("{}   {} {}", flags.output.string(), tensor::to_string(shape), bytes_text(bytes)));
+}
+
 void run(const Flags& flags, Context& context) {
   context.start();
   if (flags.image.empty() == flags.input.empty()) base::fail_usage("nibble run", "needs one of --image and --data");
@@ -29,7 +63,7 @@ void run(const Flags& flags, Context& context) {
   runtime::Session session(network.graph, *context.pool, options);
   const data::Batch batch = dataset->batch(0, 1, *context.pool);
   if (!batch.values) base::fail_usage("", "the data has no sample that can be used");
-  if (dataset->size() > 1) context.console->note(fmt::format("the data has {} samples, the first one is run", dataset->size()));
+  if (dataset->size() > 1 && flags.output.empty()) context.console->note(fmt::format("the data has {} samples, the first one is run (-o FILE runs all)", dataset->size()));
   const std::vector<tensor::Tensor> inputs{batch.values};
   const auto start = std::chrono::steady_clock::now();
   const auto outputs = session.run(inputs);
@@ -57,12 +91,7 @@ void run(const Flags& flags, Context& context) {
   }
   print(text);
   context.console->line("time", fmt::format("{} (first run, {} threads)", seconds_text(seconds), context.pool->threads()));
-  if (!flags.output.empty()) {
-    const std::vector<std::filesystem::path> sources{flags.network, flags.image.empty() ? flags.input : flags.image};
-    base::AtomicFile file(flags.output, context.force, sources);
-    file.write(io::npy_file(outputs.at(0)));
-    file.commit();
-  }
+  if (!flags.output.empty()) write_outputs(session, *dataset, flags, context);
 }
 
 }  // namespace
@@ -73,7 +102,7 @@ void add_run(CLI::App& app, Context& context) {
   command->add_option("network", flags->network, "the network (ONNX)")->required();
   command->add_option("--image", flags->image, "an image")->type_name("FILE");
   command->add_option("--data", flags->input, "other data (.npy, .npz, ...); the first sample is run")->type_name("DATA");
-  command->add_option("-o,--output", flags->output, "write the first output as .npy")->type_name("FILE");
+  command->add_option("-o,--output", flags->output, "run every sample and write the first output as .npy")->type_name("FILE");
   command->add_option("--top", flags->top, "how many classes to print (default 5)")->type_name("N");
   add_data_flags(*command, flags->data);
   add_common_flags(*command, context, false);

@@ -96,7 +96,8 @@ std::string difference_of_graphs(const Graph& a, const Graph& b) {
       return "the input " + base::in_quotes(v.name) + " has another type";
   }
   const auto p = constants(a), q = constants(b);
-  if (p.size() != q.size()) return "there are " + std::to_string(p.size()) + " constants against " + std::to_string(q.size());
+  if (p.size() != q.size())
+    return "there are " + std::to_string(p.size()) + " constants against " + std::to_string(q.size());
   for (const auto& [name, tensor] : p) {
     const auto it = q.find(name);
     if (it == q.end()) return "the constant " + base::in_quotes(name) + " is missing";

@@ -26,12 +26,14 @@ constexpr int64_t kOnnxFloat = 1;  // TensorProto.DataType
 void check_has_onnx_form(const std::string& name, const Tensor& t) {
   const Quantization& q = *t.quantization();
   const std::string place = "tensor " + base::in_quotes(name);
-  const bool integer = q.format->uniform() && !q.format->tensor_scale &&
-                       (q.scale.dtype() == DType::f32 || q.scale.dtype() == DType::f16 || q.scale.dtype() == DType::bf16);
+  const bool integer =
+      q.format->uniform() && !q.format->tensor_scale &&
+      (q.scale.dtype() == DType::f32 || q.scale.dtype() == DType::f16 || q.scale.dtype() == DType::bf16);
   if (!integer)
-    base::fail_unsupported(place, "has the number format " + std::string(q.format->name) +
-                                      ", which has no ONNX form that runtimes run on a CPU",
-                           "use int4 or uint4 to write a file; `nibble eval` runs this format");
+    base::fail_unsupported(
+        place,
+        "has the number format " + std::string(q.format->name) + ", which has no ONNX form that runtimes run on a CPU",
+        "use int4 or uint4 to write a file; `nibble eval` runs this format");
   if (q.offset && q.block > 0)
     base::fail_unsupported(place, "has the map minmax with groups, which ONNX's DequantizeLinear cannot say",
                            "use the map affine with groups, or minmax per tensor or per channel");
@@ -85,7 +87,8 @@ class Expander {
     const Parts parts = add_parts(name, t);
     g_.value(v).constant = {};
     chain(name, parts, v);
-    // The first reader, the network's own outputs and subgraphs read NAME; every further reader gets a chain of its own.
+    // The first reader, the network's own outputs and subgraphs read NAME; every further reader gets a chain of its
+    // own.
     std::sort(readers.begin(), readers.end());
     readers.erase(std::unique(readers.begin(), readers.end()), readers.end());
     for (size_t i = 1; i < readers.size(); ++i) {

@@ -60,8 +60,8 @@ int64_t opset_of_form(const Graph& g, const Node& node) {
     for (size_t i = 0; i < strides.size() && i < kernel.size(); ++i) beyond = beyond || strides[i] > kernel[i];
     if (beyond) return 22;
   }
-  if (node.op == "Mod" && node.input(0) != kNoValue && is_float(g.value(node.input(0)).dtype) && node.integer("fmod", 0) == 0 &&
-      (g.value(node.input(0)).shape_known || g.is_constant(node.input(0))))
+  if (node.op == "Mod" && node.input(0) != kNoValue && is_float(g.value(node.input(0)).dtype) &&
+      node.integer("fmod", 0) == 0 && (g.value(node.input(0)).shape_known || g.is_constant(node.input(0))))
     return 28;
   return kLowestWritten;
 }

@@ -29,11 +29,16 @@ constexpr int64_t kOnnxFloat = 1;  // TensorProto.DataType
 /// The number format whose codes are stored as `dtype`, or nullptr.
 const codec::NumberFormat* format_of(DType dtype) {
   switch (dtype) {
-    case DType::int4: return codec::find_format("int4");
-    case DType::uint4: return codec::find_format("uint4");
-    case DType::i8: return codec::find_format("int8");
-    case DType::u8: return codec::find_format("uint8");
-    default: return nullptr;
+    case DType::int4:
+      return codec::find_format("int4");
+    case DType::uint4:
+      return codec::find_format("uint4");
+    case DType::i8:
+      return codec::find_format("int8");
+    case DType::u8:
+      return codec::find_format("uint8");
+    default:
+      return nullptr;
   }
 }
 
@@ -148,7 +153,8 @@ class Folder {
     Shape shape = codes->shape();
     if (const NodeId reshape = only_reader(result, "Reshape"); reshape >= 0 && g_.node(reshape).input(0) == result)
       if (const Tensor* target = constant(g_.node(reshape).input(1)))
-        if (const auto s = reshaped_shape(shape, *target, g_.node(reshape).integer("allowzero", 0) != 0, codes->elements())) {
+        if (const auto s =
+                reshaped_shape(shape, *target, g_.node(reshape).integer("allowzero", 0) != 0, codes->elements())) {
           shape = *s;
           chain.push_back(reshape);
           result = g_.node(reshape).output(0);

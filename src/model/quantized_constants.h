@@ -10,20 +10,20 @@ namespace nibble::model {
 ///     scale f32, or f16/bf16 through Cast to float ──▲ (and zero point)
 ///
 /// The Add is the `minmax` map's real offset: one value, or one for each index of `axis`; not with block_size. Add and
-/// Reshape belong to the constant only where they are the sole reader of what they read. Nodes of this form whose result
-/// is an output of the network stay. Two equal DequantizeLinear of the same constants become one constant. A
+/// Reshape belong to the constant only where they are the sole reader of what they read. Nodes of this form whose
+/// result is an output of the network stay. Two equal DequantizeLinear of the same constants become one constant. A
 /// com.microsoft MatMulNBits stays a node.
 ///
-/// The Graph is one of the canonical opset (model::upgrade). Throws Error(kMalformed) naming the node for scales and zero
-/// points that do not fit the codes, and for scales that are not finite.
+/// The Graph is one of the canonical opset (model::upgrade). Throws Error(kMalformed) naming the node for scales and
+/// zero points that do not fit the codes, and for scales that are not finite.
 void fold_quantized_constants(graph::Graph& g);
 
 /// The exact inverse, what `save` writes. A constant NAME becomes
 ///
 ///     NAME_quantized      the codes, in code_shape
-///     NAME_scale          as stored; 16-bit scales go through a Cast (NAME_scale_f32), the one form that onnxruntime runs
-///     NAME_zero_point     where there is one
-///     NAME_offset         the minmax map's offsets, shaped for broadcasting against the codes
+///     NAME_scale          as stored; 16-bit scales go through a Cast (NAME_scale_f32), the one form that onnxruntime
+///     runs NAME_zero_point     where there is one NAME_offset         the minmax map's offsets, shaped for
+///     broadcasting against the codes
 ///
 /// and DequantizeLinear [Add] [Reshape] nodes, one chain for each reader (a shared output would keep onnxruntime from
 /// fusing it), whose results are NAME, NAME_1, ... Folding the result gives the same bits.

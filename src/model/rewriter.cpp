@@ -13,11 +13,41 @@ using tensor::DType;
 namespace {
 
 /// Operators whose output has the rank of their first input.
-constexpr const char* kSameRank[] = {
-    "Conv", "ConvTranspose", "BatchNormalization", "InstanceNormalization", "LRN", "MaxPool", "AveragePool",
-    "GlobalAveragePool", "GlobalMaxPool", "Relu", "LeakyRelu", "Sigmoid", "Tanh", "Clip", "Elu", "Selu", "PRelu",
-    "HardSigmoid", "Dropout", "Identity", "Cast", "Transpose", "Concat", "Softmax", "LogSoftmax", "Pad", "Slice",
-    "Upsample", "Resize", "Exp", "Log", "Sqrt", "Neg", "Abs", "Erf"};
+constexpr const char* kSameRank[] = {"Conv",
+                                     "ConvTranspose",
+                                     "BatchNormalization",
+                                     "InstanceNormalization",
+                                     "LRN",
+                                     "MaxPool",
+                                     "AveragePool",
+                                     "GlobalAveragePool",
+                                     "GlobalMaxPool",
+                                     "Relu",
+                                     "LeakyRelu",
+                                     "Sigmoid",
+                                     "Tanh",
+                                     "Clip",
+                                     "Elu",
+                                     "Selu",
+                                     "PRelu",
+                                     "HardSigmoid",
+                                     "Dropout",
+                                     "Identity",
+                                     "Cast",
+                                     "Transpose",
+                                     "Concat",
+                                     "Softmax",
+                                     "LogSoftmax",
+                                     "Pad",
+                                     "Slice",
+                                     "Upsample",
+                                     "Resize",
+                                     "Exp",
+                                     "Log",
+                                     "Sqrt",
+                                     "Neg",
+                                     "Abs",
+                                     "Erf"};
 
 bool is_float(DType t) { return t == DType::f32 || t == DType::f16 || t == DType::f64 || t == DType::bf16; }
 
@@ -38,7 +68,8 @@ ValueId Rewriter::add_value(NodeId near, const char* suffix) {
 
 ValueId Rewriter::add_constant(NodeId near, const char* suffix, Tensor tensor) {
   const ValueId output = g_.node(near).output(0);
-  return g_.add_constant(unique((output == kNoValue ? g_.node(near).op : g_.value(output).name) + suffix), std::move(tensor));
+  return g_.add_constant(unique((output == kNoValue ? g_.node(near).op : g_.value(output).name) + suffix),
+                         std::move(tensor));
 }
 
 ValueId Rewriter::add_integers(NodeId near, const char* suffix, std::span<const int64_t> values) {
@@ -106,10 +137,14 @@ DType Rewriter::float_type_of(ValueId value) {
     const Node& node = g_.node(id);
     if (node.op == "Cast") {
       switch (node.integer("to", 1)) {  // TensorProto.DataType
-        case 10: return DType::f16;
-        case 11: return DType::f64;
-        case 16: return DType::bf16;
-        default: return DType::f32;
+        case 10:
+          return DType::f16;
+        case 11:
+          return DType::f64;
+        case 16:
+          return DType::bf16;
+        default:
+          return DType::f32;
       }
     }
     for (const ValueId in : node.inputs)

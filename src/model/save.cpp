@@ -29,8 +29,8 @@ void used_domains(const Graph& g, const std::map<std::string, int64_t>& known, s
     if (!node.removed && !node.domain.empty()) {
       const auto it = known.find(node.domain);
       if (it == known.end() && node.domain != kMicrosoft)
-        base::fail_unsupported(node.describe(), "belongs to the domain " + base::in_quotes(node.domain) +
-                                                    ", which no other tool knows");
+        base::fail_unsupported(node.describe(),
+                               "belongs to the domain " + base::in_quotes(node.domain) + ", which no other tool knows");
       used[node.domain] = it == known.end() ? 1 : it->second;
     }
     for (const auto& [key, attribute] : node.attributes)
@@ -113,7 +113,8 @@ class Output {
 SaveResult save(const Graph& g, const std::filesystem::path& path, const SaveOptions& options) {
   NIBBLE_INVARIANT(g.opset == kCanonicalOpset);
   if (!options.also_int8.empty() && options.also_int8.lexically_normal() == path.lexically_normal())
-    base::fail_usage(base::printable(path.string(), 400), "is named for both the 4-bit and the 8-bit file", "choose two names");
+    base::fail_usage(base::printable(path.string(), 400), "is named for both the 4-bit and the 8-bit file",
+                     "choose two names");
   Output main(g, path, options);
   main.verify_early();
   SaveResult result = main.result();

@@ -28,18 +28,19 @@ struct SaveResult {
 
 /// Writes a Graph of the canonical opset as an ONNX file of the lowest opset from 21 up that has everything it uses.
 /// Quantized constants are written as codes with DequantizeLinear (expand_quantized_constants). The file is complete on
-/// the disk, read back and compared with what was meant (every node, attribute and constant, bit for bit) before it takes
-/// its name; on any failure nothing is left.
+/// the disk, read back and compared with what was meant (every node, attribute and constant, bit for bit) before it
+/// takes its name; on any failure nothing is left.
 ///
 /// Throws Error: kUsage (output exists, output is an input), kUnsupported (a format without an ONNX form), kIo (disk).
 SaveResult save(const graph::Graph& g, const std::filesystem::path& path, const SaveOptions& options);
 
-/// The lowest opset from 21 up that has every operator, attribute and number type of `g`, a Graph of the canonical opset.
+/// The lowest opset from 21 up that has every operator, attribute and number type of `g`, a Graph of the canonical
+/// opset.
 int64_t lowest_opset(const graph::Graph& g);
 
-/// The first difference between two Graphs, as one phrase for people ("constant \"w\" has other bytes"), or empty: nodes in
-/// order, attributes, inputs, outputs, constants bit for bit. Values are compared by name; stated shapes of inner values
-/// are not.
+/// The first difference between two Graphs, as one phrase for people ("constant \"w\" has other bytes"), or empty:
+/// nodes in order, attributes, inputs, outputs, constants bit for bit. Values are compared by name; stated shapes of
+/// inner values are not.
 std::string first_difference(const graph::Graph& a, const graph::Graph& b);
 
 }  // namespace nibble::model

@@ -43,7 +43,8 @@ void apply_rules(Graph& g, int64_t opset, std::unordered_set<std::string>& names
     Rewriter rewriter(g, names);
     const NodeId count = g.node_count();  // what a rule adds has the newest form already
     for (NodeId id = 0; id < count; ++id)
-      if (const auto& node = g.node(id); !node.removed && node.domain.empty() && node.op == rule.op) rule.apply(rewriter, id);
+      if (const auto& node = g.node(id); !node.removed && node.domain.empty() && node.op == rule.op)
+        rule.apply(rewriter, id);
   }
   g.compact();
   g.opset = kCanonicalOpset;

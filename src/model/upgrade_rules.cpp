@@ -39,7 +39,8 @@ std::string old_nearest_mode(Rewriter& r, NodeId id, ValueId scales) {
     down = down || s < 1.0f;
   }
   if (up && down)
-    base::fail_unsupported(r.node(id).describe(), "enlarges one axis and shrinks another, which old opsets do with two roundings",
+    base::fail_unsupported(r.node(id).describe(),
+                           "enlarges one axis and shrinks another, which old opsets do with two roundings",
                            "export the network with opset 11 or later");
   return down ? "ceil" : "floor";
 }
@@ -87,7 +88,8 @@ void resize_add_roi(Rewriter& r, NodeId id) {
 }
 
 void slice_attributes_to_inputs(Rewriter& r, NodeId id) {
-  const auto starts = r.node(id).integers("starts"), ends = r.node(id).integers("ends"), axes = r.node(id).integers("axes");
+  const auto starts = r.node(id).integers("starts"), ends = r.node(id).integers("ends"),
+             axes = r.node(id).integers("axes");
   if (starts.empty() || starts.size() != ends.size() || (!axes.empty() && axes.size() != starts.size()))
     base::fail_malformed(r.node(id).describe(), "its starts, ends and axes have different lengths");
   for (const char* key : {"starts", "ends", "axes"}) r.node(id).attributes.erase(key);
@@ -136,15 +138,16 @@ void dropout_ratio_to_input(Rewriter& r, NodeId id) {
 }
 
 /// Before opset 13, Softmax and its kin first flatten their input to the axes before `axis` and those from it on. Where
-/// `axis` is the last one that is the same; elsewhere the flattening is written out: Flatten, the operator over the last
-/// axis, Reshape back.
+/// `axis` is the last one that is the same; elsewhere the flattening is written out: Flatten, the operator over the
+/// last axis, Reshape back.
 void softmax_of_flattened(Rewriter& r, NodeId id) {
   const int64_t axis = r.node(id).integer("axis", 1);
   const ValueId x = r.node(id).input(0), y = r.node(id).output(0);
   const int64_t rank = r.rank_of(x);
   r.node(id).attributes["axis"] = int64_t{-1};
   if (axis == -1 || (rank > 0 && axis == rank - 1)) return;
-  const ValueId flat = r.add_value(id, "_flattened"), result = r.add_value(id, "_rows"), shape = r.add_value(id, "_shape");
+  const ValueId flat = r.add_value(id, "_flattened"), result = r.add_value(id, "_rows"),
+                shape = r.add_value(id, "_shape");
   const std::string name = r.node(id).name;
   Node flatten{"Flatten", "", name + "/flatten", {x}, {flat}, {}};
   flatten.attributes["axis"] = axis;
@@ -174,7 +177,8 @@ void split_attribute_to_input(Rewriter& r, NodeId id) {
 }
 
 void split_count_to_attribute(Rewriter& r, NodeId id) {
-  if (r.node(id).input(1) == kNoValue) r.node(id).attributes["num_outputs"] = static_cast<int64_t>(r.node(id).outputs.size());
+  if (r.node(id).input(1) == kNoValue)
+    r.node(id).attributes["num_outputs"] = static_cast<int64_t>(r.node(id).outputs.size());
 }
 
 void drop_training_outputs(Rewriter& r, NodeId id) {
@@ -222,11 +226,16 @@ void constant_to_value(Rewriter& r, NodeId id) {
     base::fail_malformed(node.describe(), "a Constant has one value and one output");
   const auto& [key, attribute] = *node.attributes.begin();
   Tensor t;
-  if (key == "value" && std::holds_alternative<Tensor>(attribute)) t = std::get<Tensor>(attribute);
-  else if (key == "value_int") t = Tensor::scalar(node.integer(key, 0));
-  else if (key == "value_float") t = Tensor::scalar(node.real(key, 0));
-  else if (key == "value_ints") t = Tensor::of<int64_t>({static_cast<int64_t>(node.integers(key).size())}, node.integers(key));
-  else if (key == "value_floats") t = Tensor::of<float>({static_cast<int64_t>(node.reals(key).size())}, node.reals(key));
+  if (key == "value" && std::holds_alternative<Tensor>(attribute))
+    t = std::get<Tensor>(attribute);
+  else if (key == "value_int")
+    t = Tensor::scalar(node.integer(key, 0));
+  else if (key == "value_float")
+    t = Tensor::scalar(node.real(key, 0));
+  else if (key == "value_ints")
+    t = Tensor::of<int64_t>({static_cast<int64_t>(node.integers(key).size())}, node.integers(key));
+  else if (key == "value_floats")
+    t = Tensor::of<float>({static_cast<int64_t>(node.reals(key).size())}, node.reals(key));
   else
     base::fail_unsupported(node.describe(), "holds a constant of the kind " + base::in_quotes(key),
                            "nibble holds tensors of numbers");

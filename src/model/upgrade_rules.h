@@ -26,7 +26,8 @@ class Rewriter {
   bool is_read(graph::ValueId value);
   /// Rank of a value where that follows without running the network, else -1.
   int64_t rank_of(graph::ValueId value);
-  /// Floating-point type of a value: that of the nearest constant, stated value or Cast before it; f32 if there is none.
+  /// Floating-point type of a value: that of the nearest constant, stated value or Cast before it; f32 if there is
+  /// none.
   graph::DType float_type_of(graph::ValueId value);
 
  private:

@@ -56,22 +56,38 @@ std::vector<Tensor> read_tensors(const std::string& stem, int count) {
 double element(const Tensor& t, int64_t i) {
   const auto at = static_cast<size_t>(i);
   switch (t.dtype()) {
-    case DType::f32: return t.values<float>()[at];
-    case DType::f64: return t.values<double>()[at];
-    case DType::f16: return base::f16_to_f32(t.values<uint16_t>()[at]);
-    case DType::bf16: return base::bf16_to_f32(t.values<uint16_t>()[at]);
-    case DType::i8: return t.values<int8_t>()[at];
-    case DType::u8: return t.values<uint8_t>()[at];
-    case DType::i16: return t.values<int16_t>()[at];
-    case DType::u16: return t.values<uint16_t>()[at];
-    case DType::i32: return t.values<int32_t>()[at];
-    case DType::u32: return t.values<uint32_t>()[at];
-    case DType::i64: return static_cast<double>(t.values<int64_t>()[at]);
-    case DType::u64: return static_cast<double>(t.values<uint64_t>()[at]);
-    case DType::f8e4m3: return base::e4m3_to_f32(static_cast<uint8_t>(t.bytes()[at]));
-    case DType::f8e5m2: return base::e5m2_to_f32(static_cast<uint8_t>(t.bytes()[at]));
-    case DType::f8e8m0: return base::e8m0_to_f32(static_cast<uint8_t>(t.bytes()[at]));
-    default: return static_cast<double>(static_cast<uint8_t>(t.bytes()[at]));
+    case DType::f32:
+      return t.values<float>()[at];
+    case DType::f64:
+      return t.values<double>()[at];
+    case DType::f16:
+      return base::f16_to_f32(t.values<uint16_t>()[at]);
+    case DType::bf16:
+      return base::bf16_to_f32(t.values<uint16_t>()[at]);
+    case DType::i8:
+      return t.values<int8_t>()[at];
+    case DType::u8:
+      return t.values<uint8_t>()[at];
+    case DType::i16:
+      return t.values<int16_t>()[at];
+    case DType::u16:
+      return t.values<uint16_t>()[at];
+    case DType::i32:
+      return t.values<int32_t>()[at];
+    case DType::u32:
+      return t.values<uint32_t>()[at];
+    case DType::i64:
+      return static_cast<double>(t.values<int64_t>()[at]);
+    case DType::u64:
+      return static_cast<double>(t.values<uint64_t>()[at]);
+    case DType::f8e4m3:
+      return base::e4m3_to_f32(static_cast<uint8_t>(t.bytes()[at]));
+    case DType::f8e5m2:
+      return base::e5m2_to_f32(static_cast<uint8_t>(t.bytes()[at]));
+    case DType::f8e8m0:
+      return base::e8m0_to_f32(static_cast<uint8_t>(t.bytes()[at]));
+    default:
+      return static_cast<double>(static_cast<uint8_t>(t.bytes()[at]));
   }
 }
 
@@ -81,8 +97,10 @@ std::string difference(const Tensor& got, const Tensor& wanted, const Case& c) {
   if (!got) return "there is no output";
   if (got.dtype() != wanted.dtype())
     return "type " + std::string(name_of(got.dtype())) + " for " + std::string(name_of(wanted.dtype()));
-  if (got.shape() != wanted.shape()) return "shape " + tensor::to_string(got.shape()) + " for " + tensor::to_string(wanted.shape());
-  const int64_t count = tensor::is_packed(wanted.dtype()) ? static_cast<int64_t>(wanted.bytes().size()) : wanted.elements();
+  if (got.shape() != wanted.shape())
+    return "shape " + tensor::to_string(got.shape()) + " for " + tensor::to_string(wanted.shape());
+  const int64_t count =
+      tensor::is_packed(wanted.dtype()) ? static_cast<int64_t>(wanted.bytes().size()) : wanted.elements();
   for (int64_t i = 0; i < count; ++i) {
     const double a = element(got, i), b = element(wanted, i);
     if (a == b || (std::isnan(a) && std::isnan(b))) continue;
@@ -160,7 +178,8 @@ int run(const std::string& folder, const std::string& list, bool print_list) {
         break;
       case Outcome::kUnsupported:
         ++unsupported;
-        if (print_list) std::printf("%s\n", c.name.c_str());
+        if (print_list)
+          std::printf("%s\n", c.name.c_str());
         else if (!listed.erase(c.name)) {
           ++failed;
           std::printf("NOT SUPPORTED %s: %s\n", c.name.c_str(), why.c_str());

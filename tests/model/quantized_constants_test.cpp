@@ -156,7 +156,8 @@ TEST(QuantizedConstants, FormatsWithoutAnOnnxFormAreRefused) {
   for (const char* format : {"nf4", "fp4"}) {
     p.format = format;
     Graph g = quantized_network(quantized_tensor(p));
-    NIBBLE_EXPECT_ERROR(model::expand_quantized_constants(g), ErrorKind::kUnsupported, std::string("the number format ") + format);
+    NIBBLE_EXPECT_ERROR(model::expand_quantized_constants(g), ErrorKind::kUnsupported,
+                        std::string("the number format ") + format);
   }
   p.format = "uint4";
   p.offset = true;
@@ -210,7 +211,8 @@ TEST(QuantizedConstants, FoldsForeignForms) {
     f.node(0).attributes["axis"] = int64_t{-1};
   });
   EXPECT_EQ(constant(g, "w").quantization()->axis, 1);
-  const Graph one = folded([](Graph& f) { f.value(f.find_value("scale")).constant = Tensor::of<float>({1}, std::vector<float>{2}); });
+  const Graph one =
+      folded([](Graph& f) { f.value(f.find_value("scale")).constant = Tensor::of<float>({1}, std::vector<float>{2}); });
   EXPECT_EQ(constant(one, "w").quantization()->scale.shape(), Shape{});
 }
 
@@ -223,23 +225,29 @@ TEST(QuantizedConstants, LeavesAloneWhatIsNoWeight) {
 }
 
 TEST(QuantizedConstants, AnAddOrReshapeWithAnotherReaderIsNotPartOfIt) {
-  const auto with = [](const std::string& op, Tensor operand, bool second_reader) {
-    return folded([&](Graph& g) {
+  const auto with = [](const std::string& op, Tensor operand, bool second_reader, DType codes = DType::u8) {
+    const auto edit = [&](Graph& g) {
       const auto c = g.add_constant("c", operand);
       graph::Value out;
       out.name = "moved";
       const auto moved = g.add_value(out);
       const auto w = g.find_value("w");
       g.add_node({op, "", "step", {w, c}, {moved}, {}});
-      if (second_reader) g.outputs.push_back(moved);
-      else g.node(1).inputs = {moved};
-    });
+      if (second_reader)
+        g.outputs.push_back(moved);
+      else
+        g.node(1).inputs = {moved};
+    };
+    return folded(edit, codes);
   };
   const Tensor shape = Tensor::of<int64_t>({1}, std::vector<int64_t>{-1});
   EXPECT_EQ(constant(with("Reshape", shape, false), "moved").shape(), Shape{6});
   EXPECT_EQ(count(with("Reshape", shape, true), "Reshape"), 1);
-  EXPECT_TRUE(constant(with("Add", Tensor::scalar(1.0f), false), "moved").quantization()->offset);
+  const auto shifted = constant(with("Add", Tensor::scalar(1.0f), false), "moved").quantization();
+  ASSERT_TRUE(shifted);
+  EXPECT_TRUE(shifted->offset);
   EXPECT_EQ(count(with("Add", Tensor::scalar(1.0f), true), "Add"), 1);
+  EXPECT_EQ(count(with("Add", Tensor::scalar(1.0f), false, DType::i8), "Add"), 1) << "int8 stores no real offset";
   const Tensor row = Tensor::of<float>({3}, std::vector<float>{1, 2, 3});
   EXPECT_EQ(count(with("Add", row, false), "Add"), 1) << "the scale is per tensor, the addend is not";
   const Tensor bad = Tensor::of<int64_t>({1}, std::vector<int64_t>{5});
@@ -250,11 +258,13 @@ TEST(QuantizedConstants, ParametersThatDoNotFitAreRefused) {
   NIBBLE_EXPECT_ERROR(folded([](Graph& g) { g.value(g.find_value("scale")).constant = Tensor(DType::f32, {5}); }),
                       ErrorKind::kMalformed, "node \"dq\"");
   NIBBLE_EXPECT_ERROR(folded([](Graph& g) {
-                        g.value(g.find_value("scale")).constant = Tensor::scalar(std::numeric_limits<float>::infinity());
+                        g.value(g.find_value("scale")).constant =
+                            Tensor::scalar(std::numeric_limits<float>::infinity());
                       }),
                       ErrorKind::kMalformed, "not finite");
-  NIBBLE_EXPECT_ERROR(folded([](Graph& g) { g.node(0).inputs.push_back(g.add_constant("zero", Tensor(DType::u8, {}))); }),
-                      ErrorKind::kMalformed, "zero points");
+  NIBBLE_EXPECT_ERROR(
+      folded([](Graph& g) { g.node(0).inputs.push_back(g.add_constant("zero", Tensor(DType::u8, {}))); }),
+      ErrorKind::kMalformed, "zero points");
 }
 
 }  // namespace

@@ -36,14 +36,17 @@ inline Tensor quantized_tensor(const QuantizedParts& p, uint64_t seed = 1) {
   q->block = p.block;
   const auto codes = [&](const Shape& shape) {
     std::vector<int8_t> values(static_cast<size_t>(tensor::element_count(shape)));
-    for (auto& v : values) v = static_cast<int8_t>(q->format->lowest_code + static_cast<int>(random.below(q->format->levels.size())));
+    for (auto& v : values)
+      v = static_cast<int8_t>(q->format->lowest_code + static_cast<int>(random.below(q->format->levels.size())));
     return codec::pack(q->format->code, shape, values);
   };
   q->scale = Tensor(p.scale_type, p.scale_shape);
   for (int64_t i = 0; i < q->scale.elements(); ++i) {
     const auto value = static_cast<float>(0.01 + random.uniform());
-    if (p.scale_type == DType::f32) q->scale.mutable_values<float>()[static_cast<size_t>(i)] = value;
-    else q->scale.mutable_values<uint16_t>()[static_cast<size_t>(i)] = base::f32_to_f16(value);
+    if (p.scale_type == DType::f32)
+      q->scale.mutable_values<float>()[static_cast<size_t>(i)] = value;
+    else
+      q->scale.mutable_values<uint16_t>()[static_cast<size_t>(i)] = base::f32_to_f16(value);
   }
   if (p.zero) q->zero = codes(p.scale_shape);
   if (p.offset) {

@@ -40,7 +40,8 @@ class Save : public ::testing::Test {
     return text.str();
   }
   size_t files() {
-    return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(folder_), std::filesystem::directory_iterator()));
+    return static_cast<size_t>(
+        std::distance(std::filesystem::directory_iterator(folder_), std::filesystem::directory_iterator()));
   }
 
   std::filesystem::path folder_;
@@ -108,7 +109,8 @@ TEST_F(Save, AFailureLeavesNothing) {
   QuantizedParts p;
   p.format = "nf4";
   p.scale_type = DType::f32;
-  NIBBLE_EXPECT_ERROR(model::save(quantized_network(quantized_tensor(p)), folder_ / "net.onnx", {}), ErrorKind::kUnsupported, "nf4");
+  NIBBLE_EXPECT_ERROR(model::save(quantized_network(quantized_tensor(p)), folder_ / "net.onnx", {}),
+                      ErrorKind::kUnsupported, "nf4");
   NIBBLE_EXPECT_ERROR(model::save(network(), folder_ / "missing" / "net.onnx", {}), ErrorKind::kIo, "missing");
   EXPECT_EQ(files(), 0u);
 }
@@ -171,8 +173,15 @@ TEST(LowestOpset, FollowsOperatorsTypesAndAttributes) {
   EXPECT_EQ(with({"DequantizeLinear", "", "", {}, {}, {{"output_dtype", int64_t{1}}}}), 23);
   EXPECT_EQ(with({"MaxPool", "", "", {}, {}, {{"ceil_mode", int64_t{1}}}}), 21);
   EXPECT_EQ(with({"MaxPool", "", "", {}, {}, {{"ceil_mode", int64_t{1}}, {"pads", std::vector<int64_t>{1, 1}}}}), 22);
-  EXPECT_EQ(with({"MaxPool", "", "", {}, {}, {{"ceil_mode", int64_t{1}}, {"kernel_shape", std::vector<int64_t>{1}},
-                                              {"strides", std::vector<int64_t>{2}}}}), 22);
+  EXPECT_EQ(with({"MaxPool",
+                  "",
+                  "",
+                  {},
+                  {},
+                  {{"ceil_mode", int64_t{1}},
+                   {"kernel_shape", std::vector<int64_t>{1}},
+                   {"strides", std::vector<int64_t>{2}}}}),
+            22);
   EXPECT_EQ(with({"Swish", "other.domain", "", {}, {}, {}}), 21);
 }
 

@@ -52,7 +52,8 @@ float real_of(const Graph& g, const Node& node, size_t input) {
 TEST(Upgrade, SetsTheOpsetAndRefusesOthers) {
   EXPECT_EQ(upgraded(7, node_proto("Relu", {"x"}, {"y"})).opset, model::kCanonicalOpset);
   EXPECT_EQ(upgraded(28, node_proto("Relu", {"x"}, {"y"})).opset, model::kCanonicalOpset);
-  NIBBLE_EXPECT_ERROR(upgraded(6, node_proto("Relu", {"x"}, {"y"})), ErrorKind::kUnsupported, "uses opset 6, nibble reads 7 to 28");
+  NIBBLE_EXPECT_ERROR(upgraded(6, node_proto("Relu", {"x"}, {"y"})), ErrorKind::kUnsupported,
+                      "uses opset 6, nibble reads 7 to 28");
   NIBBLE_EXPECT_ERROR(upgraded(29, node_proto("Relu", {"x"}, {"y"})), ErrorKind::kUnsupported, "uses opset 29");
 }
 
@@ -63,7 +64,8 @@ TEST(Upgrade, LeavesNewFormsAlone) {
 }
 
 TEST(Upgrade, PadAttributes) {
-  Graph g = upgraded(10, node_proto("Pad", {"x"}, {"y"}, {ints_attribute("pads", {0, 1, 2, 3}), float_attribute("value", 0.5f)}));
+  Graph g = upgraded(
+      10, node_proto("Pad", {"x"}, {"y"}, {ints_attribute("pads", {0, 1, 2, 3}), float_attribute("value", 0.5f)}));
   EXPECT_EQ(integers_of(g, g.node(0), 1), (std::vector<int64_t>{0, 1, 2, 3}));
   EXPECT_EQ(real_of(g, g.node(0), 2), 0.5f);
   EXPECT_FALSE(g.node(0).has("pads"));
@@ -72,17 +74,20 @@ TEST(Upgrade, PadAttributes) {
 }
 
 TEST(Upgrade, SliceAttributes) {
-  const Graph g = upgraded(9, node_proto("Slice", {"x"}, {"y"},
-                                         {ints_attribute("starts", {1}), ints_attribute("ends", {3}), ints_attribute("axes", {2})}));
+  const Graph g = upgraded(
+      9, node_proto("Slice", {"x"}, {"y"},
+                    {ints_attribute("starts", {1}), ints_attribute("ends", {3}), ints_attribute("axes", {2})}));
   EXPECT_EQ(integers_of(g, g.node(0), 1), std::vector<int64_t>{1});
   EXPECT_EQ(integers_of(g, g.node(0), 2), std::vector<int64_t>{3});
   EXPECT_EQ(integers_of(g, g.node(0), 3), std::vector<int64_t>{2});
-  NIBBLE_EXPECT_ERROR(upgraded(9, node_proto("Slice", {"x"}, {"y"}, {ints_attribute("starts", {1, 2}), ints_attribute("ends", {3})})),
-                      ErrorKind::kMalformed, "different lengths");
+  NIBBLE_EXPECT_ERROR(
+      upgraded(9, node_proto("Slice", {"x"}, {"y"}, {ints_attribute("starts", {1, 2}), ints_attribute("ends", {3})})),
+      ErrorKind::kMalformed, "different lengths");
 }
 
 TEST(Upgrade, ClipAttributes) {
-  Graph g = upgraded(6 + 1, node_proto("Clip", {"x"}, {"y"}, {float_attribute("min", 0.0f), float_attribute("max", 6.0f)}));
+  Graph g =
+      upgraded(6 + 1, node_proto("Clip", {"x"}, {"y"}, {float_attribute("min", 0.0f), float_attribute("max", 6.0f)}));
   EXPECT_EQ(real_of(g, g.node(0), 1), 0.0f);
   EXPECT_EQ(real_of(g, g.node(0), 2), 6.0f);
   g = upgraded(7, node_proto("Clip", {"x"}, {"y"}, {float_attribute("max", 6.0f)}));
@@ -110,8 +115,8 @@ TEST(Upgrade, AxesBecomeAnInput) {
     EXPECT_EQ(integers_of(g, g.node(0), 1), (std::vector<int64_t>{0, 2})) << op;
     EXPECT_FALSE(g.node(0).has("axes"));
   }
-  for (const char* op : {"ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin",
-                         "ReduceProd", "ReduceSumSquare"}) {
+  for (const char* op : {"ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean",
+                         "ReduceMin", "ReduceProd", "ReduceSumSquare"}) {
     Graph g = upgraded(17, node_proto(op, {"x"}, {"y"}, {ints_attribute("axes", {-1}), int_attribute("keepdims", 0)}));
     EXPECT_EQ(integers_of(g, g.node(0), 1), std::vector<int64_t>{-1}) << op;
     EXPECT_EQ(g.node(0).integer("keepdims", 1), 0);
@@ -157,7 +162,8 @@ TEST(Upgrade, SoftmaxFindsTheRankThroughTheNodesBefore) {
   y.text(1, "y");
   net.outputs = {y};
   net.initializers = {tensor_proto("s", 7, {2}, raw<int64_t>({1, -1}))};
-  net.nodes = {node_proto("Relu", {"x"}, {"a"}), node_proto("Reshape", {"a", "s"}, {"b"}), node_proto("Softmax", {"b"}, {"y"})};
+  net.nodes = {node_proto("Relu", {"x"}, {"a"}), node_proto("Reshape", {"a", "s"}, {"b"}),
+               node_proto("Softmax", {"b"}, {"y"})};
   Graph g = read_text(net.model(9, 8));
   model::upgrade(g);
   EXPECT_EQ(g.node_count(), 3);
@@ -168,8 +174,9 @@ TEST(Upgrade, BatchNormalization) {
   const std::vector<std::string> in = {"x", "c", "c", "c", "c"};
   Graph g = upgraded(8, node_proto("BatchNormalization", in, {"y"}, {int_attribute("spatial", 1)}), {1, 2, 4, 4}, c);
   EXPECT_FALSE(g.node(0).has("spatial"));
-  NIBBLE_EXPECT_ERROR(upgraded(8, node_proto("BatchNormalization", in, {"y"}, {int_attribute("spatial", 0)}), {1, 2, 4, 4}, c),
-                      ErrorKind::kUnsupported, "spatial=0");
+  NIBBLE_EXPECT_ERROR(
+      upgraded(8, node_proto("BatchNormalization", in, {"y"}, {int_attribute("spatial", 0)}), {1, 2, 4, 4}, c),
+      ErrorKind::kUnsupported, "spatial=0");
   g = upgraded(9, node_proto("BatchNormalization", in, {"y", "m", "v", "sm", "sv"}), {1, 2, 4, 4}, c);
   EXPECT_EQ(g.node(0).outputs.size(), 1u);
   NIBBLE_EXPECT_ERROR(upgraded(9, node_proto("BatchNormalization", in, {"y", "m", "v"}), {1, 2, 4, 4}, c, {"y", "m"}),
@@ -182,10 +189,12 @@ TEST(Upgrade, DropoutBecomesIdentity) {
   EXPECT_EQ(g.node(0).inputs.size(), 1u);
   g = upgraded(13, node_proto("Dropout", {"x"}, {"y", "mask"}));
   EXPECT_EQ(g.node(0).op, "Identity");
-  g = upgraded(11, node_proto("Dropout", {"x"}, {"y", "mask"}, {float_attribute("ratio", 0.3f)}), {2}, {}, {"y", "mask"});
+  g = upgraded(11, node_proto("Dropout", {"x"}, {"y", "mask"}, {float_attribute("ratio", 0.3f)}), {2}, {},
+               {"y", "mask"});
   EXPECT_EQ(g.node(0).op, "Dropout");
   EXPECT_EQ(real_of(g, g.node(0), 1), 0.3f);
-  const std::vector<WireMessage> c = {tensor_proto("on", 9, {}, "\x01"), tensor_proto("off", 9, {}, std::string(1, '\0'))};
+  const std::vector<WireMessage> c = {tensor_proto("on", 9, {}, "\x01"),
+                                      tensor_proto("off", 9, {}, std::string(1, '\0'))};
   g = upgraded(13, node_proto("Dropout", {"x", "", "on"}, {"y"}), {2}, c);
   EXPECT_EQ(g.node(0).op, "Dropout");
   g = upgraded(13, node_proto("Dropout", {"x", "", "off"}, {"y"}), {2}, c);
@@ -211,11 +220,13 @@ TEST(Upgrade, UpsampleBecomesResize) {
 }
 
 TEST(Upgrade, ResizeOfOpset10) {
-  const auto down = tensor_proto("c", 1, {4}, raw<float>({1, 1, 0.5f, 0.5f})), mixed = tensor_proto("c", 1, {4}, raw<float>({1, 1, 0.5f, 2}));
+  const auto down = tensor_proto("c", 1, {4}, raw<float>({1, 1, 0.5f, 0.5f})),
+             mixed = tensor_proto("c", 1, {4}, raw<float>({1, 1, 0.5f, 2}));
   const Graph g = upgraded(10, node_proto("Resize", {"x", "c"}, {"y"}), {1, 2, 4, 4}, {down});
   EXPECT_EQ(g.node(0).inputs.size(), 3u);
   EXPECT_EQ(g.node(0).text("nearest_mode", ""), "ceil");
-  NIBBLE_EXPECT_ERROR(upgraded(10, node_proto("Resize", {"x", "c"}, {"y"}), {1, 2, 4, 4}, {mixed}), ErrorKind::kUnsupported, "two roundings");
+  NIBBLE_EXPECT_ERROR(upgraded(10, node_proto("Resize", {"x", "c"}, {"y"}), {1, 2, 4, 4}, {mixed}),
+                      ErrorKind::kUnsupported, "two roundings");
 }
 
 TEST(Upgrade, TopKSplitScatterAndOthers) {
@@ -244,12 +255,13 @@ TEST(Upgrade, TopKSplitScatterAndOthers) {
 
 TEST(Upgrade, OldFormsWithoutAnEqualAreRefused) {
   NIBBLE_EXPECT_ERROR(upgraded(8, node_proto("Scan", {"x"}, {"y"})), ErrorKind::kUnsupported, "Scan of opset 8");
-  NIBBLE_EXPECT_ERROR(upgraded(20, node_proto("GroupNormalization", {"x", "x", "x"}, {"y"})), ErrorKind::kUnsupported, "before opset 21");
+  NIBBLE_EXPECT_ERROR(upgraded(20, node_proto("GroupNormalization", {"x", "x", "x"}, {"y"})), ErrorKind::kUnsupported,
+                      "before opset 21");
 }
 
 TEST(Upgrade, ConstantsBecomeValues) {
-  WireMessage ints = ints_attribute("value_ints", {1, 2}), floats = attribute("value_floats", 6), t = attribute("value", 4),
-              text = attribute("value_string", 3);
+  WireMessage ints = ints_attribute("value_ints", {1, 2}), floats = attribute("value_floats", 6),
+              t = attribute("value", 4), text = attribute("value_string", 3);
   floats.real(7, 1.5f);
   t.message(5, tensor_proto("", 6, {1}, raw<int32_t>({7})));
   text.text(4, "no");
@@ -281,7 +293,8 @@ TEST(Upgrade, NewNamesAreUniqueInTheWholeNetwork) {
   net.inputs = {value_info("x")};
   net.outputs = {value_info("y")};
   net.initializers = {tensor_proto("y_axes", 1, {1}, raw<float>({1}))};
-  net.nodes = {node_proto("Add", {"x", "y_axes"}, {"t"}), node_proto("Squeeze", {"t"}, {"y"}, {ints_attribute("axes", {0})})};
+  net.nodes = {node_proto("Add", {"x", "y_axes"}, {"t"}),
+               node_proto("Squeeze", {"t"}, {"y"}, {ints_attribute("axes", {0})})};
   Graph g = read_text(net.model(11, 8));
   model::upgrade(g);
   EXPECT_EQ(g.value(g.node(1).input(1)).name, "y_axes_1");

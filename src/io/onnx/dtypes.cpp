@@ -6,8 +6,7 @@ namespace nibble::io::onnx {
 namespace {
 
 constexpr DTypeRow kRows[] = {
-#define NIBBLE_ONNX_DTYPE(name, dtype, storage, min_opset) \
-  {name, tensor::DType::dtype, TypedField::storage, min_opset},
+#define NIBBLE_ONNX_DTYPE(name, dtype, storage, min_opset) {name, tensor::DType::dtype, TypedField::storage, min_opset},
 #include "io/onnx/dtypes.def"
 #undef NIBBLE_ONNX_DTYPE
 };
@@ -16,8 +15,8 @@ constexpr DTypeRow kRows[] = {
 constexpr struct {
   int32_t number;
   const char* name;
-} kOthers[] = {{8, "STRING"},          {14, "COMPLEX64"},       {15, "COMPLEX128"}, {18, "FLOAT8E4M3FNUZ"},
-               {20, "FLOAT8E5M2FNUZ"}, {27, "FLOAT6E2M3"},      {28, "FLOAT6E3M2"}};
+} kOthers[] = {{8, "STRING"},          {14, "COMPLEX64"},  {15, "COMPLEX128"}, {18, "FLOAT8E4M3FNUZ"},
+               {20, "FLOAT8E5M2FNUZ"}, {27, "FLOAT6E2M3"}, {28, "FLOAT6E3M2"}};
 
 }  // namespace
 

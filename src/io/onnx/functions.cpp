@@ -15,8 +15,8 @@ namespace schema = ::nibble::onnx;
 namespace {
 
 constexpr const char* kReexport = "the file is damaged or was written by a faulty tool, export it again";
-constexpr int kMaxCallDepth = 100;     // as onnx.checker
-constexpr int kMaxFunctions = 10'000;  // as onnx.checker
+constexpr int kMaxCallDepth = 100;                 // as onnx.checker
+constexpr int kMaxFunctions = 10'000;              // as onnx.checker
 constexpr int64_t kMaxBytes = int64_t{256} << 20;  // of nodes written out: far above any network, far below a bomb
 
 using Renames = std::unordered_map<std::string, std::string>;
@@ -28,7 +28,8 @@ class Inliner {
     functions_.Swap(model.mutable_functions());
     for (const auto& function : functions_)
       if (!by_key_.emplace(key(function.domain(), function.name(), function.overload()), &function).second)
-        base::fail_malformed(place_, "the function " + base::in_quotes(function.name()) + " is defined twice", kReexport);
+        base::fail_malformed(place_, "the function " + base::in_quotes(function.name()) + " is defined twice",
+                             kReexport);
     collect_names(model.graph());
   }
 
@@ -69,7 +70,8 @@ class Inliner {
   }
 
   void call(const schema::NodeProto& node, const schema::FunctionProto& f, Nodes& out, int depth) {
-    const std::string place = place_ + ": node " + base::in_quotes(node.name()) + " (" + base::printable(node.op_type(), 60) + ")";
+    const std::string place =
+        place_ + ": node " + base::in_quotes(node.name()) + " (" + base::printable(node.op_type(), 60) + ")";
     if (depth >= kMaxCallDepth || active_.count(&f))
       base::fail_malformed(place, "the function calls itself or calls are nested too deeply", kReexport);
     if (node.input_size() > f.input_size() || node.output_size() > f.output_size())
@@ -83,7 +85,8 @@ class Inliner {
     for (const auto& a : node.attribute()) arguments[a.name()] = &a;
 
     Renames renames;
-    for (int i = 0; i < f.input_size(); ++i) renames[f.input(i)] = i < node.input_size() ? node.input(i) : std::string();
+    for (int i = 0; i < f.input_size(); ++i)
+      renames[f.input(i)] = i < node.input_size() ? node.input(i) : std::string();
     const std::string prefix = (node.name().empty() ? node.op_type() : node.name()) + "/";
     Nodes bodies;
     for (int i = 0; i < f.output_size(); ++i) {
@@ -100,7 +103,8 @@ class Inliner {
     }
     for (const auto& body : f.node()) {
       bytes_ += static_cast<int64_t>(body.ByteSizeLong());
-      if (bytes_ > kMaxBytes) base::fail_limit(place_, "its functions written out have more than 256 MiB of nodes", kReexport);
+      if (bytes_ > kMaxBytes)
+        base::fail_limit(place_, "its functions written out have more than 256 MiB of nodes", kReexport);
       schema::NodeProto copy = body;
       rename(copy, renames, prefix, arguments);
       expand_node(std::move(copy), out, depth + 1);
@@ -174,12 +178,12 @@ void inline_functions(schema::ModelProto& model, std::map<std::string, int64_t>&
                       Unsupported& unsupported, const std::string& place) {
   if (model.functions_size() == 0) return;
   if (model.functions_size() > kMaxFunctions)
-    base::fail_malformed(place, "defines " + std::to_string(model.functions_size()) + " functions, at most 10000 are allowed");
+    base::fail_malformed(place,
+                         "defines " + std::to_string(model.functions_size()) + " functions, at most 10000 are allowed");
   for (const auto& function : model.functions())
     for (const auto& entry : function.opset_import()) {
       const auto [it, added] = domains.emplace(canonical_domain(entry.domain()), entry.version());
-      if (!added && it->second != entry.version())
-        unsupported.add("function with another opset than the network's");
+      if (!added && it->second != entry.version()) unsupported.add("function with another opset than the network's");
     }
   Inliner inliner(model, limits, place);
   inliner.expand(*model.mutable_graph(), 0);

@@ -46,11 +46,18 @@ int stray_fields(const schema::AttributeProto& a, schema::AttributeProto::Attrib
 
 const char* unsupported_attribute(schema::AttributeProto::AttributeType type) {
   switch (type) {
-    case Type::TENSORS: return "attribute that is a list of tensors";
-    case Type::GRAPHS: return "attribute that is a list of graphs";
-    case Type::SPARSE_TENSOR: case Type::SPARSE_TENSORS: return "sparse tensor";
-    case Type::TYPE_PROTO: case Type::TYPE_PROTOS: return "attribute that is a type";
-    default: return nullptr;
+    case Type::TENSORS:
+      return "attribute that is a list of tensors";
+    case Type::GRAPHS:
+      return "attribute that is a list of graphs";
+    case Type::SPARSE_TENSOR:
+    case Type::SPARSE_TENSORS:
+      return "sparse tensor";
+    case Type::TYPE_PROTO:
+    case Type::TYPE_PROTOS:
+      return "attribute that is a type";
+    default:
+      return nullptr;
   }
 }
 
@@ -63,7 +70,11 @@ bool is_clean_text(std::string_view text) {
     const auto at = [&](size_t k) { return i + k < text.size() ? static_cast<unsigned char>(text[i + k]) : 0u; };
     const unsigned lead = at(0);
     if (lead == 0) return false;
-    size_t n = lead < 0x80 ? 1 : lead >= 0xC2 && lead <= 0xDF ? 2 : (lead & 0xF0) == 0xE0 ? 3 : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
+    size_t n = lead < 0x80                    ? 1
+               : lead >= 0xC2 && lead <= 0xDF ? 2
+               : (lead & 0xF0) == 0xE0        ? 3
+               : lead >= 0xF0 && lead <= 0xF4 ? 4
+                                              : 0;
     if (n == 0) return false;
     for (size_t k = 1; k < n; ++k)
       if ((at(k) & 0xC0) != 0x80) return false;
@@ -109,19 +120,33 @@ Value GraphReader::described(const schema::ValueInfoProto& info) {
   const std::string place = place_ + ": value " + base::in_quotes(info.name());
   if (!info.has_type()) return v;
   switch (info.type().value_case()) {
-    case schema::TypeProto::kTensorType: break;
-    case schema::TypeProto::VALUE_NOT_SET: return v;
-    case schema::TypeProto::kSequenceType: unsupported_.add("sequence type"); return v;
-    case schema::TypeProto::kMapType: unsupported_.add("map type"); return v;
-    case schema::TypeProto::kOptionalType: unsupported_.add("optional type"); return v;
-    case schema::TypeProto::kSparseTensorType: unsupported_.add("sparse tensor type"); return v;
-    case schema::TypeProto::kOpaqueType: unsupported_.add("opaque type"); return v;
+    case schema::TypeProto::kTensorType:
+      break;
+    case schema::TypeProto::VALUE_NOT_SET:
+      return v;
+    case schema::TypeProto::kSequenceType:
+      unsupported_.add("sequence type");
+      return v;
+    case schema::TypeProto::kMapType:
+      unsupported_.add("map type");
+      return v;
+    case schema::TypeProto::kOptionalType:
+      unsupported_.add("optional type");
+      return v;
+    case schema::TypeProto::kSparseTensorType:
+      unsupported_.add("sparse tensor type");
+      return v;
+    case schema::TypeProto::kOpaqueType:
+      unsupported_.add("opaque type");
+      return v;
   }
   const auto& type = info.type().tensor_type();
   if (type.elem_type() != 0) {
     const DTypeRow* row = find_dtype(type.elem_type());
-    if (row) v.dtype = row->dtype;
-    else unsupported_.add(onnx_type_name(type.elem_type()) + " tensor");
+    if (row)
+      v.dtype = row->dtype;
+    else
+      unsupported_.add(onnx_type_name(type.elem_type()) + " tensor");
   }
   if (!type.has_shape()) return v;
   base::check_limit(type.shape().dim_size(), limits_.rank, "rank", place, "the number of its dimensions");
@@ -129,8 +154,10 @@ Value GraphReader::described(const schema::ValueInfoProto& info) {
   bool named = false;
   for (const auto& dim : type.shape().dim()) {
     int64_t size = tensor::kUnknown;
-    if (dim.has_dim_value() && dim.dim_value() >= 0) size = dim.dim_value();
-    else if (dim.has_dim_value()) notes_.push_back(place + ": the dimension " + std::to_string(dim.dim_value()) + " is read as unknown");
+    if (dim.has_dim_value() && dim.dim_value() >= 0)
+      size = dim.dim_value();
+    else if (dim.has_dim_value())
+      notes_.push_back(place + ": the dimension " + std::to_string(dim.dim_value()) + " is read as unknown");
     base::check_limit(size, limits_.tensor_elements, "tensor-elements", place, "a dimension");
     v.shape.push_back(size);
     v.symbols.push_back(dim.has_dim_param() ? checked_name(dim.dim_param(), "the name of a dimension") : std::string());
@@ -185,17 +212,26 @@ Attribute GraphReader::read_attribute(const schema::AttributeProto& proto, const
     return int64_t{0};
   }
   switch (type) {
-    case Type::FLOAT: return proto.f();
-    case Type::INT: return proto.i();
+    case Type::FLOAT:
+      return proto.f();
+    case Type::INT:
+      return proto.i();
     case Type::STRING:
-      base::check_limit(static_cast<int64_t>(proto.s().size()), limits_.string_bytes, "string-bytes", place, "its length");
+      base::check_limit(static_cast<int64_t>(proto.s().size()), limits_.string_bytes, "string-bytes", place,
+                        "its length");
       return proto.s();
-    case Type::FLOATS: return std::vector<float>(proto.floats().begin(), proto.floats().end());
-    case Type::INTS: return std::vector<int64_t>(proto.ints().begin(), proto.ints().end());
-    case Type::STRINGS: return std::vector<std::string>(proto.strings().begin(), proto.strings().end());
-    case Type::TENSOR: return tensors_.read(proto.t(), place, unsupported_);
-    case Type::GRAPH: return std::make_shared<Graph>(read_graph(proto.g(), &scope, depth + 1));
-    default: base::fail_malformed(place, "has no type", kReexport);
+    case Type::FLOATS:
+      return std::vector<float>(proto.floats().begin(), proto.floats().end());
+    case Type::INTS:
+      return std::vector<int64_t>(proto.ints().begin(), proto.ints().end());
+    case Type::STRINGS:
+      return std::vector<std::string>(proto.strings().begin(), proto.strings().end());
+    case Type::TENSOR:
+      return tensors_.read(proto.t(), place, unsupported_);
+    case Type::GRAPH:
+      return std::make_shared<Graph>(read_graph(proto.g(), &scope, depth + 1));
+    default:
+      base::fail_malformed(place, "has no type", kReexport);
   }
 }
 
@@ -207,8 +243,8 @@ void GraphReader::read_node(const schema::NodeProto& proto, Graph& g, Scope& sco
   const std::string place = place_ + ": " + node.describe();
   if (node.op.empty()) base::fail_malformed(place, "has no operator", kReexport);
   if (!domains_.count(node.domain))
-    base::fail_malformed(place, "its domain " + base::in_quotes(node.domain) + " has no version in the file's opset_import",
-                         kReexport);
+    base::fail_malformed(
+        place, "its domain " + base::in_quotes(node.domain) + " has no version in the file's opset_import", kReexport);
   for (const std::string& name : proto.input()) node.inputs.push_back(lookup(name, g, scope, place));
   for (const auto& attribute : proto.attribute()) {
     const std::string& name = checked_name(attribute.name(), "the name of an attribute");

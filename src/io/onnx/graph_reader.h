@@ -17,10 +17,10 @@ namespace nibble::io::onnx {
 /// Turns GraphProto messages into Graphs; one for a whole model.
 class GraphReader {
  public:
-  /// `inputs_may_have_defaults`: from IR 4 on, an input that is also an initializer could be given another value; reading
-  /// it as a constant is then worth a note.
-  GraphReader(TensorReader& tensors, Unsupported& unsupported, const base::Limits& limits, Notes& notes, std::string place,
-              std::map<std::string, int64_t> domains, bool inputs_may_have_defaults)
+  /// `inputs_may_have_defaults`: from IR 4 on, an input that is also an initializer could be given another value;
+  /// reading it as a constant is then worth a note.
+  GraphReader(TensorReader& tensors, Unsupported& unsupported, const base::Limits& limits, Notes& notes,
+              std::string place, std::map<std::string, int64_t> domains, bool inputs_may_have_defaults)
       : tensors_(tensors),
         unsupported_(unsupported),
         limits_(limits),

@@ -64,7 +64,8 @@ std::vector<int> node_order(const schema::GraphProto& graph, const std::string& 
   for (int i = 0; i < count; ++i)
     for (const std::string& name : graph.node(i).output())
       if (!name.empty() && !writer.emplace(name, i).second)
-        base::fail_malformed(place, "the value " + base::in_quotes(name) + " is written twice", "export the network again");
+        base::fail_malformed(place, "the value " + base::in_quotes(name) + " is written twice",
+                             "export the network again");
 
   std::vector<std::vector<int>> producers(static_cast<size_t>(count)), readers(static_cast<size_t>(count));
   bool sorted = true;

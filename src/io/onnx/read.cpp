@@ -25,17 +25,18 @@ std::map<std::string, int64_t> read_domains(const schema::ModelProto& model, con
   std::map<std::string, int64_t> domains;
   for (const auto& entry : model.opset_import()) {
     if (!is_clean_text(entry.domain()) || !domains.emplace(canonical_domain(entry.domain()), entry.version()).second)
-      base::fail_malformed(place, "the domain " + base::in_quotes(entry.domain()) + " has two versions or is no text", kNoOnnx);
+      base::fail_malformed(place, "the domain " + base::in_quotes(entry.domain()) + " has two versions or is no text",
+                           kNoOnnx);
     if (entry.version() < 1)
       base::fail_malformed(place, "the opset version " + std::to_string(entry.version()) + " is not positive", kNoOnnx);
   }
   return domains;
 }
 
-}  // namespace
-
-graph::Graph read_bytes(base::Bytes bytes, std::shared_ptr<const void> owner, const std::string& place,
-                        const std::optional<std::filesystem::path>& directory, const base::Limits& limits, Notes& notes) {
+graph::Graph read_model(base::Bytes bytes, std::shared_ptr<const void> owner,
+                        std::shared_ptr<const base::MappedFile> mapping, const std::string& place,
+                        const std::optional<std::filesystem::path>& directory, const base::Limits& limits,
+                        Notes& notes) {
   if (bytes.size() > size_t{INT32_MAX})
     base::fail_unsupported(place, "has more than 2 GiB, which an ONNX file cannot have",
                            "store its tensors as external data");
@@ -51,6 +52,7 @@ graph::Graph read_bytes(base::Bytes bytes, std::shared_ptr<const void> owner, co
   Unsupported unsupported;
   inline_functions(model, domains, limits, unsupported, place);
   TensorReader tensors(std::move(stripped.raw), std::move(owner), directory, limits, notes);
+  tensors.spans_are_mapped(std::move(mapping));
   const bool inputs_may_have_defaults = model.ir_version() >= 4;
   GraphReader reader(tensors, unsupported, limits, notes, place, domains, inputs_may_have_defaults);
   graph::Graph g = reader.read(model.graph());
@@ -61,7 +63,8 @@ graph::Graph read_bytes(base::Bytes bytes, std::shared_ptr<const void> owner, co
   domains.erase("");
   g.domains = std::move(domains);
   const auto checked = [&](const std::string& text) {
-    if (!is_clean_text(text)) base::fail_malformed(place, "the text " + base::in_quotes(text) + " is not UTF-8", kNoOnnx);
+    if (!is_clean_text(text))
+      base::fail_malformed(place, "the text " + base::in_quotes(text) + " is not UTF-8", kNoOnnx);
     return text;
   };
   g.producer = checked(model.producer_name());
@@ -72,9 +75,17 @@ graph::Graph read_bytes(base::Bytes bytes, std::shared_ptr<const void> owner, co
   return g;
 }
 
+}  // namespace
+
+graph::Graph read_bytes(base::Bytes bytes, std::shared_ptr<const void> owner, const std::string& place,
+                        const std::optional<std::filesystem::path>& directory, const base::Limits& limits,
+                        Notes& notes) {
+  return read_model(bytes, std::move(owner), nullptr, place, directory, limits, notes);
+}
+
 graph::Graph read(const std::filesystem::path& path, const base::Limits& limits, Notes& notes) {
   const auto file = base::MappedFile::open(path);
-  return read_bytes(file->bytes(), file, base::printable(path.string(), 400), path.parent_path(), limits, notes);
+  return read_model(file->bytes(), file, file, base::printable(path.string(), 400), path.parent_path(), limits, notes);
 }
 
 tensor::Tensor read_tensor_file(const std::filesystem::path& path, const base::Limits& limits) {

@@ -27,8 +27,10 @@ void narrow(const Wide& data, Tensor& out, int64_t low, int64_t high, const std:
   for (int i = 0; i < data.size(); ++i) {
     const auto value = data.Get(i);
     if (std::cmp_less(value, low) || std::cmp_greater(value, high))
-      base::fail_malformed(place, "element " + std::to_string(i) + " is " + std::to_string(value) + ", its type holds " +
-                                      std::to_string(low) + " to " + std::to_string(high), kReexport);
+      base::fail_malformed(place,
+                           "element " + std::to_string(i) + " is " + std::to_string(value) + ", its type holds " +
+                               std::to_string(low) + " to " + std::to_string(high),
+                           kReexport);
     to[i] = static_cast<Narrow>(value);
   }
 }
@@ -41,14 +43,25 @@ void copy_all(const Field& data, Tensor& out) {
 void copy_int32_data(const schema::TensorProto& proto, Tensor& out, const std::string& place) {
   const auto& data = proto.int32_data();
   switch (out.dtype()) {
-    case DType::i32: copy_all(data, out); return;
-    case DType::i8: narrow<int8_t>(data, out, -128, 127, place); return;
-    case DType::i16: narrow<int16_t>(data, out, -32768, 32767, place); return;
-    case DType::boolean: narrow<uint8_t>(data, out, 0, 1, place); return;
-    default: break;  // bit patterns: unsigned, 8 or 16 bits; packed types hold a byte (several elements) an entry
+    case DType::i32:
+      copy_all(data, out);
+      return;
+    case DType::i8:
+      narrow<int8_t>(data, out, -128, 127, place);
+      return;
+    case DType::i16:
+      narrow<int16_t>(data, out, -32768, 32767, place);
+      return;
+    case DType::boolean:
+      narrow<uint8_t>(data, out, 0, 1, place);
+      return;
+    default:
+      break;  // bit patterns: unsigned, 8 or 16 bits; packed types hold a byte (several elements) an entry
   }
-  if (tensor::bits_of(out.dtype()) == 16) narrow<uint16_t>(data, out, 0, 65535, place);
-  else narrow<uint8_t>(data, out, 0, 255, place);
+  if (tensor::bits_of(out.dtype()) == 16)
+    narrow<uint16_t>(data, out, 0, 65535, place);
+  else
+    narrow<uint8_t>(data, out, 0, 255, place);
 }
 
 Tensor typed(const schema::TensorProto& proto, const DTypeRow& row, const Shape& shape, int64_t elements,
@@ -59,21 +72,34 @@ Tensor typed(const schema::TensorProto& proto, const DTypeRow& row, const Shape&
   int64_t others = 0;
   for (const int64_t count : counts) others += count;
   if (others != have)
-    base::fail_malformed(place, std::string("its data are in a field that does not belong to its type ") + row.name, kReexport);
+    base::fail_malformed(place, std::string("its data are in a field that does not belong to its type ") + row.name,
+                         kReexport);
   const int64_t wanted = tensor::is_packed(row.dtype) ? tensor::packed_bytes(row.dtype, elements) : elements;
   if (have != wanted)
-    base::fail_malformed(place, "holds " + std::to_string(have) + " values, its shape " + tensor::to_string(shape) +
-                                    " needs " + std::to_string(wanted), kReexport);
+    base::fail_malformed(place,
+                         "holds " + std::to_string(have) + " values, its shape " + tensor::to_string(shape) +
+                             " needs " + std::to_string(wanted),
+                         kReexport);
   Tensor out(row.dtype, shape, true);
   if (have == 0) return out;
   switch (row.typed_field) {
-    case TypedField::kFloat: copy_all(proto.float_data(), out); break;
-    case TypedField::kInt64: copy_all(proto.int64_data(), out); break;
-    case TypedField::kDouble: copy_all(proto.double_data(), out); break;
-    case TypedField::kInt32: copy_int32_data(proto, out, place); break;
+    case TypedField::kFloat:
+      copy_all(proto.float_data(), out);
+      break;
+    case TypedField::kInt64:
+      copy_all(proto.int64_data(), out);
+      break;
+    case TypedField::kDouble:
+      copy_all(proto.double_data(), out);
+      break;
+    case TypedField::kInt32:
+      copy_int32_data(proto, out, place);
+      break;
     case TypedField::kUint64:
-      if (row.dtype == DType::u64) copy_all(proto.uint64_data(), out);
-      else narrow<uint32_t>(proto.uint64_data(), out, 0, UINT32_MAX, place);
+      if (row.dtype == DType::u64)
+        copy_all(proto.uint64_data(), out);
+      else
+        narrow<uint32_t>(proto.uint64_data(), out, 0, UINT32_MAX, place);
       break;
   }
   return out;
@@ -83,8 +109,9 @@ uint64_t decimal(const std::string& text, const std::string& key, const std::str
   uint64_t value = 0;
   const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (text.empty() || status != std::errc{} || end != text.data() + text.size() || value > uint64_t{INT64_MAX})
-    base::fail_malformed(place, "the " + key + " of its external data is " + base::in_quotes(text) +
-                                    ", a decimal number was expected", kReexport);
+    base::fail_malformed(
+        place, "the " + key + " of its external data is " + base::in_quotes(text) + ", a decimal number was expected",
+        kReexport);
   return value;
 }
 
@@ -94,8 +121,8 @@ Tensor canonical(Tensor t, const std::string& place) {
     const auto bytes = t.bytes();
     const auto bad = std::find_if(bytes.begin(), bytes.end(), [](std::byte b) { return b > std::byte{1}; });
     if (bad != bytes.end())
-      base::fail_malformed(place, "element " + std::to_string(bad - bytes.begin()) + " is neither 0 nor 1 but of type BOOL",
-                           kReexport);
+      base::fail_malformed(
+          place, "element " + std::to_string(bad - bytes.begin()) + " is neither 0 nor 1 but of type BOOL", kReexport);
   }
   const int used_bits = static_cast<int>(t.elements() * tensor::bits_of(t.dtype()) % 8);
   if (!tensor::is_packed(t.dtype()) || used_bits == 0) return t;
@@ -120,8 +147,9 @@ void Unsupported::fail_if_any(const std::string& place) const {
     }
     text += (named++ ? ", " : "") + what + " x" + std::to_string(count);
   }
-  base::fail_unsupported(place, "uses " + std::to_string(counts_.size()) +
-                                    (counts_.size() == 1 ? " thing" : " things") + " that nibble does not support: " + text,
+  base::fail_unsupported(place,
+                         "uses " + std::to_string(counts_.size()) + (counts_.size() == 1 ? " thing" : " things") +
+                             " that nibble does not support: " + text,
                          "export the network without them");
 }
 
@@ -153,10 +181,15 @@ Tensor TensorReader::read(const schema::TensorProto& proto, const std::string& p
   if (is_external) return canonical(external(proto, row->dtype, shape, size, place), place);
   if (!proto.has_raw_data() || has_typed) return canonical(typed(proto, *row, shape, elements, place), place);
   if (raw.size() != size)
-    base::fail_malformed(place, "has " + std::to_string(raw.size()) + " bytes of data, " + row->name + " of shape " +
-                                    tensor::to_string(shape) + " needs " + std::to_string(size), kReexport);
+    base::fail_malformed(place,
+                         "has " + std::to_string(raw.size()) + " bytes of data, " + row->name + " of shape " +
+                             tensor::to_string(shape) + " needs " + std::to_string(size),
+                         kReexport);
   if (size == 0) return Tensor(row->dtype, shape);
-  return canonical(Tensor(row->dtype, shape, raw, owner_), place);
+  Tensor tensor(row->dtype, shape, raw, owner_);
+  // Protobuf aligns nothing: a tensor at an odd place was copied, and need not be in memory twice.
+  if (mapping_ && tensor.bytes().data() != raw.data()) mapping_->forget_pages(raw);
+  return canonical(std::move(tensor), place);
 }
 
 Tensor TensorReader::external(const schema::TensorProto& proto, DType dtype, Shape shape, size_t size,
@@ -165,25 +198,33 @@ Tensor TensorReader::external(const schema::TensorProto& proto, DType dtype, Sha
   uint64_t offset = 0;
   std::optional<uint64_t> length;
   for (const auto& entry : proto.external_data()) {
-    if (entry.key() == "location") location = entry.value();
-    else if (entry.key() == "offset") offset = decimal(entry.value(), "offset", place);
-    else if (entry.key() == "length") length = decimal(entry.value(), "length", place);
+    if (entry.key() == "location")
+      location = entry.value();
+    else if (entry.key() == "offset")
+      offset = decimal(entry.value(), "offset", place);
+    else if (entry.key() == "length")
+      length = decimal(entry.value(), "length", place);
     else if (entry.key() != "checksum")
-      notes_.push_back(place + ": the key " + base::in_quotes(entry.key()) + " of its external data is not known and ignored");
+      notes_.push_back(place + ": the key " + base::in_quotes(entry.key()) +
+                       " of its external data is not known and ignored");
   }
   if (!directory_)
-    base::fail_malformed(place, "its data are in the file " + base::in_quotes(location) + ", which cannot be found from here",
+    base::fail_malformed(place,
+                         "its data are in the file " + base::in_quotes(location) + ", which cannot be found from here",
                          "open the network by its file name");
   if (length && *length != size)
-    base::fail_malformed(place, "its external data have " + std::to_string(*length) + " bytes, its shape " +
-                                    tensor::to_string(shape) + " needs " + std::to_string(size), kReexport);
+    base::fail_malformed(place,
+                         "its external data have " + std::to_string(*length) + " bytes, its shape " +
+                             tensor::to_string(shape) + " needs " + std::to_string(size),
+                         kReexport);
   const std::string key = std::filesystem::path(location).lexically_normal().string();
   auto& file = files_[key];
   if (!file) file = base::MappedFile::open_beneath(*directory_, location, place);
   const size_t available = file->bytes().size();
   if (offset > available || size > available - offset)
-    base::fail_malformed(place, "its external data end at byte " + std::to_string(offset + size) + ", the file " +
-                                    base::in_quotes(location) + " has " + std::to_string(available),
+    base::fail_malformed(place,
+                         "its external data end at byte " + std::to_string(offset + size) + ", the file " +
+                             base::in_quotes(location) + " has " + std::to_string(available),
                          "the file is truncated or belongs to another network");
   if (size == 0) return Tensor(dtype, std::move(shape));
   external_spans_[key].push_back({offset, offset + size, place});

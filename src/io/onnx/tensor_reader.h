@@ -37,11 +37,18 @@ class TensorReader {
   /// there is no file and external data is refused.
   TensorReader(std::vector<base::Bytes> spans, std::shared_ptr<const void> owner,
                std::optional<std::filesystem::path> directory, const base::Limits& limits, Notes& notes)
-      : spans_(std::move(spans)), owner_(std::move(owner)), directory_(std::move(directory)), limits_(limits), notes_(notes) {}
+      : spans_(std::move(spans)),
+        owner_(std::move(owner)),
+        directory_(std::move(directory)),
+        limits_(limits),
+        notes_(notes) {}
 
   /// The tensor, or an absent one when its kind is not supported (which is added to `unsupported`). Throws
   /// Error(kMalformed) naming `place` for anything inconsistent.
   tensor::Tensor read(const nibble::onnx::TensorProto& proto, const std::string& place, Unsupported& unsupported);
+
+  /// The mapping that the spans lie in, where they lie in one: pages of tensors that had to be copied are given back.
+  void spans_are_mapped(std::shared_ptr<const base::MappedFile> mapping) { mapping_ = std::move(mapping); }
 
   /// Throws Error(kMalformed) when two tensors share bytes of an external file.
   void check_external_overlap() const;
@@ -56,6 +63,7 @@ class TensorReader {
 
   std::vector<base::Bytes> spans_;
   std::shared_ptr<const void> owner_;
+  std::shared_ptr<const base::MappedFile> mapping_;
   std::optional<std::filesystem::path> directory_;
   const base::Limits& limits_;
   Notes& notes_;

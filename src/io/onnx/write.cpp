@@ -21,7 +21,16 @@ using tensor::Tensor;
 namespace {
 
 // AttributeProto.AttributeType
-enum AttributeType : int64_t { kFloat = 1, kInt = 2, kString = 3, kTensor = 4, kGraph = 5, kFloats = 6, kInts = 7, kStrings = 8 };
+enum AttributeType : int64_t {
+  kFloat = 1,
+  kInt = 2,
+  kString = 3,
+  kTensor = 4,
+  kGraph = 5,
+  kFloats = 6,
+  kInts = 7,
+  kStrings = 8
+};
 
 constexpr uint64_t kExternalAlignment = 4096;  // what ONNX's page on external data recommends
 
@@ -89,11 +98,16 @@ class Writer {
     WireMessage m;
     m.text(1, key);
     int64_t type = 0;
-    if (const auto* f = std::get_if<float>(&value)) m.real(2, *f), type = kFloat;
-    else if (const auto* i = std::get_if<int64_t>(&value)) m.integer(3, *i), type = kInt;
-    else if (const auto* s = std::get_if<std::string>(&value)) m.text(4, *s), type = kString;
-    else if (const auto* t = std::get_if<Tensor>(&value)) m.message(5, tensor("", *t, false)), type = kTensor;
-    else if (const auto* g = std::get_if<std::shared_ptr<Graph>>(&value)) m.message(6, graph(**g, false)), type = kGraph;
+    if (const auto* f = std::get_if<float>(&value))
+      m.real(2, *f), type = kFloat;
+    else if (const auto* i = std::get_if<int64_t>(&value))
+      m.integer(3, *i), type = kInt;
+    else if (const auto* s = std::get_if<std::string>(&value))
+      m.text(4, *s), type = kString;
+    else if (const auto* t = std::get_if<Tensor>(&value))
+      m.message(5, tensor("", *t, false)), type = kTensor;
+    else if (const auto* g = std::get_if<std::shared_ptr<Graph>>(&value))
+      m.message(6, graph(**g, false)), type = kGraph;
     else if (const auto* floats = std::get_if<std::vector<float>>(&value)) {
       for (const float x : *floats) m.real(7, x);
       type = kFloats;
@@ -141,8 +155,10 @@ class Writer {
       WireMessage shape;
       for (size_t i = 0; i < v.shape.size(); ++i) {
         WireMessage dim;
-        if (v.shape[i] != tensor::kUnknown) dim.integer(1, v.shape[i]);
-        else if (i < v.symbols.size() && !v.symbols[i].empty()) dim.text(2, v.symbols[i]);
+        if (v.shape[i] != tensor::kUnknown)
+          dim.integer(1, v.shape[i]);
+        else if (i < v.symbols.size() && !v.symbols[i].empty())
+          dim.text(2, v.symbols[i]);
         shape.message(1, std::move(dim));
       }
       type.message(2, std::move(shape));
@@ -175,9 +191,10 @@ void write(const Graph& g, base::AtomicFile& file, const WriteOptions& options) 
   Writer writer(options);
   const WireMessage model = writer.model(g);
   if (model.size() > kLargestMessage)
-    base::fail_unsupported(base::printable(g.name), "has " + std::to_string(model.size()) +
-                                                        " bytes, an ONNX file holds 2 GiB without external data",
-                           "write its tensors to a file of their own");
+    base::fail_unsupported(
+        base::printable(g.name),
+        "has " + std::to_string(model.size()) + " bytes, an ONNX file holds 2 GiB without external data",
+        "write its tensors to a file of their own");
   if (options.data) {
     const std::string padding(kExternalAlignment, '\0');
     for (const auto& tensor : writer.external()) {
@@ -194,8 +211,10 @@ void write(const Graph& g, base::AtomicFile& file, const WriteOptions& options) 
       file.write(buffer);
       buffer.clear();
     }
-    if (piece.view.size() >= 4096) file.write(piece.view);
-    else buffer += base::as_text(piece.view);
+    if (piece.view.size() >= 4096)
+      file.write(piece.view);
+    else
+      buffer += base::as_text(piece.view);
   }
   file.write(buffer);
 }

@@ -25,11 +25,12 @@ inline constexpr uint64_t kLargestMessage = INT32_MAX;
 /// Size in bytes that `write` gives the model's file.
 uint64_t written_size(const graph::Graph& g, const WriteOptions& options = {});
 
-/// Appends `g` as an ONNX model of opset `g.opset` to `file`, tensors as raw data straight from where they lie; the same
-/// bytes for the same Graph, always. Committing the files, `options.data` first, is the caller's.
+/// Appends `g` as an ONNX model of opset `g.opset` to `file`, tensors as raw data straight from where they lie; the
+/// same bytes for the same Graph, always. Committing the files, `options.data` first, is the caller's.
 ///
 /// The Graph is written as it stands: constants with a Quantization must have been expanded
-/// (model::expand_quantized_constants). Throws Error(kUnsupported) for a model over 2 GiB without external data, Error(kIo).
+/// (model::expand_quantized_constants). Throws Error(kUnsupported) for a model over 2 GiB without external data,
+/// Error(kIo).
 void write(const graph::Graph& g, base::AtomicFile& file, const WriteOptions& options = {});
 
 }  // namespace nibble::io::onnx

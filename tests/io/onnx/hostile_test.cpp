@@ -27,7 +27,8 @@ std::string rich_model() {
   typed.text(5, std::string("\x01\x02\x03", 3));
   typed.text(8, "typed");
   net.initializers.push_back(typed);
-  net.nodes.push_back(node_proto("If", {"x"}, {"z"}, {graph_attribute("then_branch", body.proto()), ints_attribute("i", {1, 2})}));
+  net.nodes.push_back(
+      node_proto("If", {"x"}, {"z"}, {graph_attribute("then_branch", body.proto()), ints_attribute("i", {1, 2})}));
   return net.model();
 }
 
@@ -52,7 +53,8 @@ TEST(HostileOnnx, EveryPrefixIsReadOrRefused) {
 TEST(HostileOnnx, EveryChangedByteIsReadOrRefused) {
   const std::string bytes = rich_model();
   for (size_t n = 0; n < bytes.size(); ++n)
-    for (const int value : {0x00, 0x01, 0x7f, 0x80, 0xff, static_cast<uint8_t>(bytes[n]) ^ 0x08, static_cast<uint8_t>(bytes[n]) + 1}) {
+    for (const int value :
+         {0x00, 0x01, 0x7f, 0x80, 0xff, static_cast<uint8_t>(bytes[n]) ^ 0x08, static_cast<uint8_t>(bytes[n]) + 1}) {
       SCOPED_TRACE(n);
       std::string changed = bytes;
       changed[n] = static_cast<char>(value);
@@ -70,10 +72,14 @@ TEST(HostileOnnx, RandomBytesAreRefused) {
 }
 
 TEST(HostileOnnx, AWireFormatThatBreaksItsRules) {
-  NIBBLE_EXPECT_ERROR(read_text(std::string("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12)), ErrorKind::kMalformed, "64 bits");
+  NIBBLE_EXPECT_ERROR(read_text(std::string("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12)),
+                      ErrorKind::kMalformed, "64 bits");
   NIBBLE_EXPECT_ERROR(read_text("\x08"), ErrorKind::kMalformed, "cut off");
-  NIBBLE_EXPECT_ERROR(read_text("\x3a\x05" "abc"), ErrorKind::kMalformed, "5 bytes begins where 3 remain");
-  NIBBLE_EXPECT_ERROR(read_text(std::string("\x3a\xff\xff\xff\xff\xff\xff\xff\xff\x7f", 10)), ErrorKind::kMalformed, "begins where");
+  NIBBLE_EXPECT_ERROR(read_text("\x3a\x05"
+                                "abc"),
+                      ErrorKind::kMalformed, "5 bytes begins where 3 remain");
+  NIBBLE_EXPECT_ERROR(read_text(std::string("\x3a\xff\xff\xff\xff\xff\xff\xff\xff\x7f", 10)), ErrorKind::kMalformed,
+                      "begins where");
   NIBBLE_EXPECT_ERROR(read_text("\x3b\x3c"), ErrorKind::kMalformed, "group");
   NIBBLE_EXPECT_ERROR(read_text("\x3e"), ErrorKind::kMalformed, "unknown wire type");
   NIBBLE_EXPECT_ERROR(read_text(std::string("\x00\x01", 2)), ErrorKind::kMalformed, "field number");
@@ -109,7 +115,8 @@ TEST(HostileOnnx, DimensionsThatPromiseMoreThanIsThere) {
     return net.model();
   };
   const std::string four(16, '\0');
-  NIBBLE_EXPECT_ERROR(read_text(with({5}, four)), ErrorKind::kMalformed, "16 bytes of data, FLOAT of shape [5] needs 20");
+  NIBBLE_EXPECT_ERROR(read_text(with({5}, four)), ErrorKind::kMalformed,
+                      "16 bytes of data, FLOAT of shape [5] needs 20");
   NIBBLE_EXPECT_ERROR(read_text(with({3}, four)), ErrorKind::kMalformed, "needs 12");
   NIBBLE_EXPECT_ERROR(read_text(with({-4}, four)), ErrorKind::kMalformed, "negative");
   NIBBLE_EXPECT_ERROR(read_text(with({int64_t{1} << 32, int64_t{1} << 32}, four)), ErrorKind::kMalformed, "exceeds");
@@ -119,7 +126,8 @@ TEST(HostileOnnx, DimensionsThatPromiseMoreThanIsThere) {
   NIBBLE_EXPECT_ERROR(read_text(with(std::vector<int64_t>(17, 1), std::string(4, '\0'))), ErrorKind::kLimit, "rank");
   NIBBLE_EXPECT_ERROR(read_text(with({4}, four, 0)), ErrorKind::kMalformed, "no data type");
   NIBBLE_EXPECT_ERROR(read_text(with({4}, four, 77)), ErrorKind::kUnsupported, "type 77");
-  NIBBLE_EXPECT_ERROR(read_text(with({3}, std::string(3, '\0'), 22)), ErrorKind::kMalformed, "INT4 of shape [3] needs 2");
+  NIBBLE_EXPECT_ERROR(read_text(with({3}, std::string(3, '\0'), 22)), ErrorKind::kMalformed,
+                      "INT4 of shape [3] needs 2");
   EXPECT_NO_THROW(read_text(with({0, 5}, "")));
 }
 
@@ -133,7 +141,9 @@ class ExternalData : public ::testing::Test {
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
-  void write(const std::string& name, const std::string& bytes) { std::ofstream(folder_ / name, std::ios::binary) << bytes; }
+  void write(const std::string& name, const std::string& bytes) {
+    std::ofstream(folder_ / name, std::ios::binary) << bytes;
+  }
 
   static WireMessage tensor(const std::string& name, std::vector<std::pair<std::string, std::string>> entries) {
     WireMessage t;
@@ -172,7 +182,8 @@ TEST_F(ExternalData, IsReadAtItsOffset) {
 TEST_F(ExternalData, StaysBelowItsDirectory) {
   for (const char* location : {"../weights.bin", "sub/../../x", "/etc/passwd", "", "a\\b", "c:x"})
     NIBBLE_EXPECT_ERROR(read({tensor("t", {{"location", location}})}), ErrorKind::kMalformed, "not a plain path");
-  NIBBLE_EXPECT_ERROR(read({tensor("t", {{"location", std::string("weights.bin\0", 12)}})}), ErrorKind::kMalformed, "not a plain path");
+  NIBBLE_EXPECT_ERROR(read({tensor("t", {{"location", std::string("weights.bin\0", 12)}})}), ErrorKind::kMalformed,
+                      "not a plain path");
 }
 
 TEST_F(ExternalData, FollowsNoLink) {
@@ -203,7 +214,8 @@ TEST_F(ExternalData, TensorsMayNotOverlap) {
     return tensor(name, {{"location", location}, {"offset", offset}});
   };
   EXPECT_NO_THROW(read({at("s", "weights.bin", "0"), at("t", "weights.bin", "8")}));
-  NIBBLE_EXPECT_ERROR(read({at("s", "weights.bin", "0"), at("t", "./weights.bin", "4")}), ErrorKind::kMalformed, "overlap");
+  NIBBLE_EXPECT_ERROR(read({at("s", "weights.bin", "0"), at("t", "./weights.bin", "4")}), ErrorKind::kMalformed,
+                      "overlap");
 }
 
 TEST_F(ExternalData, UnknownKeysAreNotedAndIgnored) {

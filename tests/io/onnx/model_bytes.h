@@ -31,7 +31,8 @@ std::string raw(std::initializer_list<T> values) {
 }
 
 /// A TensorProto with raw data; `type` is a TensorProto.DataType number.
-inline WireMessage tensor_proto(const std::string& name, int64_t type, const std::vector<int64_t>& dims, std::string_view data) {
+inline WireMessage tensor_proto(const std::string& name, int64_t type, const std::vector<int64_t>& dims,
+                                std::string_view data) {
   WireMessage m;
   for (const int64_t d : dims) m.integer(1, d);
   m.integer(2, type);
@@ -85,8 +86,10 @@ inline WireMessage value_info(const std::string& name, const std::vector<int64_t
   WireMessage shape, tensor, outer, m;
   for (const int64_t d : dims) {
     WireMessage dim;
-    if (d >= 0) dim.integer(1, d);
-    else dim.text(2, "N");
+    if (d >= 0)
+      dim.integer(1, d);
+    else
+      dim.text(2, "N");
     shape.message(1, std::move(dim));
   }
   tensor.integer(1, type);
@@ -162,9 +165,9 @@ base::Error error_of(const Action& action) {
 }  // namespace nibble::test
 
 /// `action` throws an Error of `kind` whose text contains `fragment`.
-#define NIBBLE_EXPECT_ERROR(action, error_kind, fragment)                                           \
-  do {                                                                                              \
-    const ::nibble::base::Error nibble_error = ::nibble::test::error_of([&] { (void)(action); });    \
-    EXPECT_EQ(nibble_error.kind(), error_kind) << nibble_error.what();                              \
+#define NIBBLE_EXPECT_ERROR(action, error_kind, fragment)                                                 \
+  do {                                                                                                    \
+    const ::nibble::base::Error nibble_error = ::nibble::test::error_of([&] { (void)(action); });         \
+    EXPECT_EQ(nibble_error.kind(), error_kind) << nibble_error.what();                                    \
     EXPECT_NE(std::string(nibble_error.what()).find(fragment), std::string::npos) << nibble_error.what(); \
   } while (false)

@@ -36,7 +36,8 @@ TEST(OnnxRead, KeepsWeightsAsViewsOfTheFile) {
   // Of several equal weights at consecutive offsets, those at a multiple of 4 need no copy.
   for (int shift = 0; shift < 4; ++shift) {
     GraphBytes net = small_graph();
-    net.initializers.insert(net.initializers.begin(), tensor_proto("pad", 2, {shift}, std::string(static_cast<size_t>(shift), 'p')));
+    net.initializers.insert(net.initializers.begin(),
+                            tensor_proto("pad", 2, {shift}, std::string(static_cast<size_t>(shift), 'p')));
     const auto owner = std::make_shared<const std::string>(net.model());
     io::Notes notes;
     const Graph g = io::onnx::read_bytes(base::as_bytes(*owner), owner, "net.onnx", std::nullopt, {}, notes);
@@ -81,7 +82,8 @@ TEST(OnnxRead, SortsNodesAndSaysSo) {
 TEST(OnnxRead, RefusesACycleAndNamesIt) {
   GraphBytes net = small_graph();
   net.nodes = {node_proto("Add", {"x", "b"}, {"a"}), node_proto("Relu", {"a"}, {"b"}), node_proto("Neg", {"b"}, {"y"})};
-  NIBBLE_EXPECT_ERROR(read_text(net.model()), ErrorKind::kMalformed, "cycle: \"Add_node\" (Add) -> \"Relu_node\" (Relu) -> \"Add_node\" (Add)");
+  NIBBLE_EXPECT_ERROR(read_text(net.model()), ErrorKind::kMalformed,
+                      "cycle: \"Add_node\" (Add) -> \"Relu_node\" (Relu) -> \"Add_node\" (Add)");
   net.nodes = {node_proto("Relu", {"y"}, {"y"})};
   NIBBLE_EXPECT_ERROR(read_text(net.model()), ErrorKind::kMalformed, "cycle");
 }
@@ -121,15 +123,17 @@ TEST(OnnxRead, RefusesNamesThatAreNoText) {
 
 TEST(OnnxRead, ReadsEveryKindOfAttribute) {
   GraphBytes net = small_graph();
-  WireMessage s = attribute("s", 3), floats = attribute("floats", 6), strings = attribute("strings", 8), t = attribute("t", 4);
+  WireMessage s = attribute("s", 3), floats = attribute("floats", 6), strings = attribute("strings", 8),
+              t = attribute("t", 4);
   s.text(4, "linear");
   floats.real(7, 1.0f);
   floats.real(7, 2.0f);
   strings.text(9, "a");
   strings.text(9, "b");
   t.message(5, tensor_proto("", 7, {1}, raw<int64_t>({42})));
-  net.nodes = {node_proto("Add", {"x", "w"}, {"y"},
-                          {float_attribute("f", 0.5f), int_attribute("i", -3), s, t, floats, ints_attribute("ints", {1, -2}), strings})};
+  net.nodes = {node_proto(
+      "Add", {"x", "w"}, {"y"},
+      {float_attribute("f", 0.5f), int_attribute("i", -3), s, t, floats, ints_attribute("ints", {1, -2}), strings})};
   const Graph g = read_text(net.model());
   const auto& node = g.node(0);
   EXPECT_EQ(node.real("f", 0), 0.5f);
@@ -197,7 +201,8 @@ TEST(OnnxRead, SortsByWhatSubgraphsRead) {
   body.nodes = {node_proto("Relu", {"late"}, {"inner"})};
   body.outputs = {value_info("inner")};
   GraphBytes net = small_graph();
-  net.nodes = {node_proto("If", {"x"}, {"y"}, {graph_attribute("then_branch", body.proto())}), node_proto("Neg", {"x"}, {"late"})};
+  net.nodes = {node_proto("If", {"x"}, {"y"}, {graph_attribute("then_branch", body.proto())}),
+               node_proto("Neg", {"x"}, {"late"})};
   const Graph g = read_text(net.model());
   EXPECT_EQ(g.node(0).op, "Neg");
 }
@@ -239,7 +244,8 @@ TEST(OnnxRead, KeepsMetadata) {
 
 TEST(OnnxRead, NeedsANetwork) {
   NIBBLE_EXPECT_ERROR(read_text(""), ErrorKind::kMalformed, "holds no network");
-  NIBBLE_EXPECT_ERROR(io::onnx::read("/nonexistent/net.onnx", {}, *std::make_unique<io::Notes>()), ErrorKind::kIo, "cannot be opened");
+  NIBBLE_EXPECT_ERROR(io::onnx::read("/nonexistent/net.onnx", {}, *std::make_unique<io::Notes>()), ErrorKind::kIo,
+                      "cannot be opened");
 }
 
 TEST(OnnxRead, LimitsNodesAndTensors) {

@@ -99,7 +99,8 @@ TEST(OnnxTensor, RefusesValuesThatTheTypeCannotHold) {
 }
 
 TEST(OnnxTensor, RefusesDataInTheWrongPlace) {
-  NIBBLE_EXPECT_ERROR(read_tensor(typed(1, {2}, 5, varints({1, 2}))), ErrorKind::kMalformed, "does not belong to its type");
+  NIBBLE_EXPECT_ERROR(read_tensor(typed(1, {2}, 5, varints({1, 2}))), ErrorKind::kMalformed,
+                      "does not belong to its type");
   NIBBLE_EXPECT_ERROR(read_tensor(typed(1, {3}, 4, raw<float>({1, 2}))), ErrorKind::kMalformed, "holds 2 values");
   NIBBLE_EXPECT_ERROR(read_tensor(typed(1, {2}, 4, "")), ErrorKind::kMalformed, "holds 0 values");
   WireMessage both = typed(1, {2}, 4, raw<float>({1, 2}));
@@ -120,7 +121,8 @@ TEST(OnnxTensor, LastRawDataWins) {
 }
 
 TEST(OnnxTensor, ReadsATensorFile) {
-  const auto path = std::filesystem::path(::testing::TempDir()) / ("nibble_tensor_" + std::to_string(::getpid()) + ".pb");
+  const auto path =
+      std::filesystem::path(::testing::TempDir()) / ("nibble_tensor_" + std::to_string(::getpid()) + ".pb");
   std::ofstream(path, std::ios::binary) << bytes_of(tensor_proto("any", 7, {2}, raw<int64_t>({1, -2})));
   EXPECT_EQ(io::onnx::read_tensor_file(path).values<int64_t>()[1], -2);
   std::ofstream(path, std::ios::binary) << bytes_of(tensor_proto("any", 8, {1}, ""));

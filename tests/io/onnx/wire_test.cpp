@@ -44,8 +44,8 @@ TEST(OnnxWire, DropsWhatNibbleDoesNotNeed) {
 
 TEST(OnnxWire, CountsUnknownFieldsAndFieldsOfAnotherWireType) {
   WireMessage model;
-  model.integer(77, 1);   // no such field
-  model.integer(7, 1);    // graph is a message
+  model.integer(77, 1);  // no such field
+  model.integer(7, 1);   // graph is a message
   EXPECT_EQ(strip(bytes_of(model)).unknown_fields, 2);
   EXPECT_EQ(strip(bytes_of(model)).message, "");
 }

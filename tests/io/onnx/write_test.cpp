@@ -65,7 +65,12 @@ Graph rich_graph() {
   y.name = "y";
   z.name = "z";
   const auto yid = g.add_value(y), zid = g.add_value(z);
-  Node node{"Thing", "com.microsoft", "thing", {g.inputs[0], graph::kNoValue, w, codes, scalar, empty}, {yid, graph::kNoValue, zid}, {}};
+  Node node{"Thing",
+            "com.microsoft",
+            "thing",
+            {g.inputs[0], graph::kNoValue, w, codes, scalar, empty},
+            {yid, graph::kNoValue, zid},
+            {}};
   node.attributes["f"] = 0.1f;
   node.attributes["i"] = int64_t{-1};
   node.attributes["s"] = std::string("text");
@@ -132,8 +137,10 @@ TEST_F(OnnxWrite, ExternalDataLieAtPagesOfTheirOwn) {
   g.outputs = g.inputs;
   std::vector<float> values(600);
   for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
-  const auto a = g.add_constant("a", Tensor::of<float>({600}, values)), b = g.add_constant("b", Tensor::of<float>({600}, values));
-  const auto shape = g.add_constant("shape", Tensor(DType::i64, {400})), small = g.add_constant("small", Tensor(DType::f32, {4}));
+  const auto a = g.add_constant("a", Tensor::of<float>({600}, values)),
+             b = g.add_constant("b", Tensor::of<float>({600}, values));
+  const auto shape = g.add_constant("shape", Tensor(DType::i64, {400})),
+             small = g.add_constant("small", Tensor(DType::f32, {4}));
   graph::Value y;
   y.name = "y";
   const auto out = g.add_value(y);
@@ -150,7 +157,8 @@ TEST_F(OnnxWrite, ExternalDataLieAtPagesOfTheirOwn) {
   }
   io::Notes notes;
   const Graph back = io::onnx::read(folder_ / "net.onnx", {}, notes);
-  for (const char* name : {"a", "b"}) EXPECT_EQ(back.value(back.find_value(name)).constant.values<float>()[599], 599.0f);
+  for (const char* name : {"a", "b"})
+    EXPECT_EQ(back.value(back.find_value(name)).constant.values<float>()[599], 599.0f);
   std::filesystem::resize_file(folder_ / "net.onnx.data", 6000);
   NIBBLE_EXPECT_ERROR(io::onnx::read(folder_ / "net.onnx", {}, notes), ErrorKind::kMalformed, "truncated");
 }
@@ -167,8 +175,10 @@ TEST_F(OnnxWrite, AFileWithoutExternalDataEndsAt2GiB) {
 }
 
 TEST(OnnxIrVersion, FollowsTheReleases) {
-  // Release -> (IR, opset): 1.16 (10,21), 1.17 (10,22), 1.18 (11,23), 1.19 (12,24), 1.20 (13,25), 1.21 (13,26), 1.22 (13,27), 1.23 (14,28)
-  const int64_t pairs[][2] = {{21, 10}, {22, 10}, {23, 11}, {24, 12}, {25, 13}, {26, 13}, {27, 13}, {28, 14}, {9, 4}, {13, 7}, {17, 8}, {7, 4}};
+  // Release -> (IR, opset): 1.16 (10,21), 1.17 (10,22), 1.18 (11,23), 1.19 (12,24), 1.20 (13,25), 1.21 (13,26), 1.22
+  // (13,27), 1.23 (14,28)
+  const int64_t pairs[][2] = {{21, 10}, {22, 10}, {23, 11}, {24, 12}, {25, 13}, {26, 13},
+                              {27, 13}, {28, 14}, {9, 4},   {13, 7},  {17, 8},  {7, 4}};
   for (const auto& [opset, ir] : pairs) EXPECT_EQ(io::onnx::ir_version_of(opset), ir) << opset;
 }
 
