@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "io/onnx/read.h"
 #include "io/onnx/write.h"
+#include "model/portable_form.h"
 #include "model/quantized_constants.h"
 #include "model/upgrade.h"
 
@@ -115,13 +116,18 @@ SaveResult save(const Graph& g, const std::filesystem::path& path, const SaveOpt
   if (!options.also_int8.empty() && options.also_int8.lexically_normal() == path.lexically_normal())
     base::fail_usage(base::printable(path.string(), 400), "is named for both the 4-bit and the 8-bit file",
                      "choose two names");
-  Output main(g, path, options);
+  Graph portable = g;
+  guard_narrow_activations(portable);
+  write_integer_biases(portable);
+  Output main(std::move(portable), path, options);
   main.verify_early();
   SaveResult result = main.result();
   std::optional<Output> wide;
   if (!options.also_int8.empty()) {
     Graph widened = g;
     widen_quantized_constants(widened);
+    refine_integer_codes(widened);
+    use_byte_activations(widened);
     wide.emplace(std::move(widened), options.also_int8, options);
     wide->verify_early();
     result.int8_file_bytes = wide->result().file_bytes + wide->result().data_bytes;

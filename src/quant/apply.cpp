@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "codec/format.h"
 #include "fit/quantize.h"
+#include "model/portable_form.h"
 #include "runtime/infer_shapes.h"
 
 namespace nibble::quant {
@@ -91,6 +92,9 @@ void quantize_activations(Graph& graph, const Plan& plan) {
     if (layer.bits == 16 || layer.activation_bits == 16) continue;
     ValueId& x = graph.node(layer.node).inputs[0];
     x = pairs.at({x, layer.activation_bits});
+    const ValueId bias = layer.op == "MatMul" ? graph::kNoValue : graph.node(layer.node).input(2);
+    if (graph.is_constant(bias) && graph.value(bias).constant.dtype() == tensor::DType::f32)
+      graph.value(bias).constant = model::exact_bias(graph.value(bias).constant);
   }
   if (plan.scheme.positions != Positions::kAll) return;
   for (graph::NodeId id = 0; id < graph.node_count(); ++id) {

@@ -10,7 +10,8 @@ USES = {
     "graph": ["codec"], "ops": ["graph", "kernels"], "runtime": ["ops"], "arch": ["graph"], "io": ["arch", "graph"],
     "model": ["runtime", "io"], "text": ["io"], "generate": ["runtime", "text"], "data": ["io", "text"],
     "quant": ["model", "fit"], "eval": ["model", "data", "generate"], "tune": ["quant", "eval"],
-    "train": ["quant", "eval"], "cli": ["quant", "eval", "data", "model", "tune", "train", "generate"],
+    "train": ["quant", "eval"], "api": ["quant", "eval"],
+    "cli": ["api", "quant", "eval", "data", "model", "tune", "train", "generate"],
 }
 OWNERS = {  # regular expression of a header -> rooms that may include it
     r"google/protobuf/|\.pb\.h$": {"io"}, r"^(oneapi/)?dnnl": {"ops"}, r"^nlohmann/": {"io"}, r"^CLI/": {"cli"},

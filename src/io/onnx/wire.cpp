@@ -10,22 +10,12 @@ namespace nibble::io::onnx {
 namespace {
 
 /// Messages of onnx_schema.proto, and kEmpty for those of which only the presence matters.
+// clang-format off
 enum class Message : uint8_t {
-  kModel,
-  kGraph,
-  kNode,
-  kAttribute,
-  kTensor,
-  kValueInfo,
-  kType,
-  kTypeTensor,
-  kShape,
-  kDimension,
-  kFunction,
-  kPair,
-  kOperatorSet,
-  kEmpty,
+  kModel, kGraph, kNode, kAttribute, kTensor, kValueInfo, kType, kTypeTensor, kShape, kDimension, kFunction, kPair,
+  kOperatorSet, kEmpty,
 };
+// clang-format on
 
 /// What happens to a field: kValue is copied as it is, kMessage is descended into, kRaw becomes the number of a span,
 /// kDrop is a field of the public schema that nibble does not need (documentation, annotations).
@@ -39,114 +29,58 @@ struct Field {
 
 using enum Keep;
 
-constexpr Field kModelFields[] = {{1, kValue},
-                                  {2, kValue},
-                                  {3, kValue},
-                                  {4, kDrop},
-                                  {5, kDrop},
-                                  {6, kDrop},
-                                  {7, kMessage, Message::kGraph},
-                                  {8, kMessage, Message::kOperatorSet},
-                                  {14, kMessage, Message::kPair},
-                                  {20, kDrop},
-                                  {25, kMessage, Message::kFunction},
+// clang-format off
+constexpr Field kModelFields[] = {{1, kValue}, {2, kValue}, {3, kValue}, {4, kDrop}, {5, kDrop}, {6, kDrop},
+                                  {7, kMessage, Message::kGraph}, {8, kMessage, Message::kOperatorSet},
+                                  {14, kMessage, Message::kPair}, {20, kDrop}, {25, kMessage, Message::kFunction},
                                   {26, kDrop}};
-constexpr Field kGraphFields[] = {{1, kMessage, Message::kNode},       {2, kValue},
-                                  {5, kMessage, Message::kTensor},     {10, kDrop},
-                                  {11, kMessage, Message::kValueInfo}, {12, kMessage, Message::kValueInfo},
-                                  {13, kMessage, Message::kValueInfo}, {14, kDrop},
-                                  {15, kMessage, Message::kEmpty},     {16, kDrop}};
+constexpr Field kGraphFields[] = {{1, kMessage, Message::kNode}, {2, kValue}, {5, kMessage, Message::kTensor},
+                                  {10, kDrop}, {11, kMessage, Message::kValueInfo}, {12, kMessage, Message::kValueInfo},
+                                  {13, kMessage, Message::kValueInfo}, {14, kDrop}, {15, kMessage, Message::kEmpty},
+                                  {16, kDrop}};
 constexpr Field kNodeFields[] = {{1, kValue}, {2, kValue}, {3, kValue}, {4, kValue}, {5, kMessage, Message::kAttribute},
-                                 {6, kDrop},  {7, kValue}, {8, kValue}, {9, kDrop},  {10, kDrop}};
+                                 {6, kDrop}, {7, kValue}, {8, kValue}, {9, kDrop}, {10, kDrop}};
 // 10, 11, 14, 15, 22 and 23 hold what no operator of ours takes; the attribute's `type` names them.
-constexpr Field kAttributeFields[] = {{1, kValue},
-                                      {2, kValue},
-                                      {3, kValue},
-                                      {4, kValue},
-                                      {5, kMessage, Message::kTensor},
-                                      {6, kMessage, Message::kGraph},
-                                      {7, kValue},
-                                      {8, kValue},
-                                      {9, kValue},
-                                      {10, kDrop},
-                                      {11, kDrop},
-                                      {13, kDrop},
-                                      {14, kDrop},
-                                      {15, kDrop},
-                                      {20, kValue},
-                                      {21, kValue},
-                                      {22, kDrop},
-                                      {23, kDrop}};
-constexpr Field kTensorFields[] = {{1, kValue},
-                                   {2, kValue},
-                                   {3, kMessage, Message::kEmpty},
-                                   {4, kValue},
-                                   {5, kValue},
-                                   {6, kDrop},
-                                   {7, kValue},
-                                   {8, kValue},
-                                   {9, kRaw},
-                                   {10, kValue},
-                                   {11, kValue},
-                                   {12, kDrop},
-                                   {13, kMessage, Message::kPair},
-                                   {14, kValue},
-                                   {16, kDrop}};
+constexpr Field kAttributeFields[] = {{1, kValue}, {2, kValue}, {3, kValue}, {4, kValue}, {5, kMessage, Message::kTensor},
+                                      {6, kMessage, Message::kGraph}, {7, kValue}, {8, kValue}, {9, kValue}, {10, kDrop},
+                                      {11, kDrop}, {13, kDrop}, {14, kDrop}, {15, kDrop}, {20, kValue}, {21, kValue},
+                                      {22, kDrop}, {23, kDrop}};
+constexpr Field kTensorFields[] = {{1, kValue}, {2, kValue}, {3, kMessage, Message::kEmpty}, {4, kValue}, {5, kValue},
+                                   {6, kDrop}, {7, kValue}, {8, kValue}, {9, kRaw}, {10, kValue}, {11, kValue},
+                                   {12, kDrop}, {13, kMessage, Message::kPair}, {14, kValue}, {16, kDrop}};
 constexpr Field kValueInfoFields[] = {{1, kValue}, {2, kMessage, Message::kType}, {3, kDrop}, {4, kDrop}};
-constexpr Field kTypeFields[] = {
-    {1, kMessage, Message::kTypeTensor}, {4, kMessage, Message::kEmpty}, {5, kMessage, Message::kEmpty}, {6, kDrop},
-    {7, kMessage, Message::kEmpty},      {8, kMessage, Message::kEmpty}, {9, kMessage, Message::kEmpty}};
+constexpr Field kTypeFields[] = {{1, kMessage, Message::kTypeTensor}, {4, kMessage, Message::kEmpty},
+                                 {5, kMessage, Message::kEmpty}, {6, kDrop}, {7, kMessage, Message::kEmpty},
+                                 {8, kMessage, Message::kEmpty}, {9, kMessage, Message::kEmpty}};
 constexpr Field kTypeTensorFields[] = {{1, kValue}, {2, kMessage, Message::kShape}};
 constexpr Field kShapeFields[] = {{1, kMessage, Message::kDimension}};
 constexpr Field kDimensionFields[] = {{1, kValue}, {2, kValue}, {3, kDrop}};
-constexpr Field kFunctionFields[] = {{1, kValue},
-                                     {4, kValue},
-                                     {5, kValue},
-                                     {6, kValue},
-                                     {7, kMessage, Message::kNode},
-                                     {8, kDrop},
-                                     {9, kMessage, Message::kOperatorSet},
-                                     {10, kValue},
-                                     {11, kMessage, Message::kAttribute},
-                                     {12, kDrop},
-                                     {13, kValue},
-                                     {14, kDrop}};
+constexpr Field kFunctionFields[] = {{1, kValue}, {4, kValue}, {5, kValue}, {6, kValue}, {7, kMessage, Message::kNode},
+                                     {8, kDrop}, {9, kMessage, Message::kOperatorSet}, {10, kValue},
+                                     {11, kMessage, Message::kAttribute}, {12, kDrop}, {13, kValue}, {14, kDrop}};
 constexpr Field kPairFields[] = {{1, kValue}, {2, kValue}};
 constexpr Field kOperatorSetFields[] = {{1, kValue}, {2, kValue}};
 
 std::span<const Field> fields_of(Message message) {
   switch (message) {
-    case Message::kModel:
-      return kModelFields;
-    case Message::kGraph:
-      return kGraphFields;
-    case Message::kNode:
-      return kNodeFields;
-    case Message::kAttribute:
-      return kAttributeFields;
-    case Message::kTensor:
-      return kTensorFields;
-    case Message::kValueInfo:
-      return kValueInfoFields;
-    case Message::kType:
-      return kTypeFields;
-    case Message::kTypeTensor:
-      return kTypeTensorFields;
-    case Message::kShape:
-      return kShapeFields;
-    case Message::kDimension:
-      return kDimensionFields;
-    case Message::kFunction:
-      return kFunctionFields;
-    case Message::kPair:
-      return kPairFields;
-    case Message::kOperatorSet:
-      return kOperatorSetFields;
-    case Message::kEmpty:
-      return {};
+    case Message::kModel: return kModelFields;
+    case Message::kGraph: return kGraphFields;
+    case Message::kNode: return kNodeFields;
+    case Message::kAttribute: return kAttributeFields;
+    case Message::kTensor: return kTensorFields;
+    case Message::kValueInfo: return kValueInfoFields;
+    case Message::kType: return kTypeFields;
+    case Message::kTypeTensor: return kTypeTensorFields;
+    case Message::kShape: return kShapeFields;
+    case Message::kDimension: return kDimensionFields;
+    case Message::kFunction: return kFunctionFields;
+    case Message::kPair: return kPairFields;
+    case Message::kOperatorSet: return kOperatorSetFields;
+    case Message::kEmpty: return {};
   }
   return {};
 }
+// clang-format on
 
 enum WireType : uint32_t {
   kVarint = 0,

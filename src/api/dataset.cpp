@@ -1,0 +1,97 @@
+#include "nibble/dataset.h"
+
+#include <algorithm>
+
+#include "api/boundary.h"
+#include "api/network_impl.h"
+#include "api/threads.h"
+#include "data/dataset.h"
+
+namespace nibble {
+namespace {
+
+data::DatasetOptions options_for(const Network::Impl& network, const DatasetOptions& options) {
+  const graph::Graph& graph = network.graph;
+  if (graph.inputs.size() != 1)
+    base::fail_unsupported("", "the network has " + std::to_string(graph.inputs.size()) + " inputs; data sets are for networks with one",
+                           "make the batches yourself");
+  const graph::Value& input = graph.value(graph.inputs[0]);
+  data::DatasetOptions o;
+  o.preprocessing = options.preprocessing.empty() ? network.description.preprocessing : data::parse_preprocessing(options.preprocessing);
+  o.labels = data::parse_labels(options.labels);
+  if (input.shape_known && !input.shape.empty()) o.sample_shape = tensor::Shape(input.shape.begin() + 1, input.shape.end());
+  o.input_name = input.name;
+  o.class_names = network.description.classes;
+  if (!graph.outputs.empty()) {
+    const graph::Value& output = graph.value(graph.outputs[0]);
+    if (output.shape_known && output.shape.size() == 2 && output.shape[1] > 0) o.classes = output.shape[1];
+  }
+  o.seed = options.shuffle;
+  o.offset = options.skip;
+  o.limit = options.samples;
+  o.skip_bad = options.skip_bad;
+  return o;
+}
+
+}  // namespace
+
+struct Dataset::Impl {
+  Impl(const std::filesystem::path& path, const Network& network, const DatasetOptions& options)
+      : pool(checked_threads(options.threads)),
+        dataset(data::open_dataset(path, options_for(network.impl(), options), base::Limits{})),
+        batch(batch_size(network.impl().graph)),
+        fixed(!network.inputs()[0].shape.empty() && network.inputs()[0].shape[0] > 0) {}
+
+  Batch read(int64_t begin, int64_t count) {
+    const data::Batch from = dataset->batch(begin, count, pool);
+    Batch to;
+    if (from.size() == 0) return to;
+    to.inputs.push_back(to_array(from.values, "the data"));
+    if (dataset->has_labels())
+      for (const auto& label : from.labels) to.labels.push_back(label.value_or(-1));
+    return to;
+  }
+
+  base::ThreadPool pool;
+  std::unique_ptr<data::Dataset> dataset;
+  int64_t batch;
+  bool fixed;  ///< the network takes batches of exactly `batch` samples
+};
+
+Dataset::Dataset(const std::filesystem::path& path, const Network& network, const DatasetOptions& options)
+    : impl_(at_boundary([&] { return std::make_unique<Impl>(path, network, options); })) {}
+Dataset::~Dataset() = default;
+Dataset::Dataset(Dataset&&) noexcept = default;
+Dataset& Dataset::operator=(Dataset&&) noexcept = default;
+
+int64_t Dataset::size() const { return impl_->dataset->size(); }
+bool Dataset::has_labels() const { return impl_->dataset->has_labels(); }
+std::string Dataset::describe() const { return impl_->dataset->describe(); }
+const std::vector<std::string>& Dataset::notes() const { return impl_->dataset->notes(); }
+
+Batch Dataset::batch(int64_t begin, int64_t count) const {
+  return at_boundary([&] {
+    if (begin < 0 || count < 0) base::fail_usage("Dataset::batch", "takes no negative numbers");
+    return impl_->read(begin, std::min(count, std::max<int64_t>(0, size() - begin)));
+  });
+}
+
+NextBatch Dataset::batches(std::optional<int64_t> samples) const {
+  const int64_t total = std::min(size(), samples.value_or(size()));
+  return [impl = impl_.get(), at = int64_t{0}, total]() mutable -> std::optional<Batch> {
+    return at_boundary([&]() -> std::optional<Batch> {
+      while (at < total) {
+        const int64_t count = std::min(impl->batch, total - at);
+        at += count;
+        if (impl->fixed && count < impl->batch) break;  // a fixed batch that cannot be filled
+        Batch batch = impl->read(at - count, count);
+        if (batch.inputs.empty()) continue;  // every sample of it was left out
+        if (impl->fixed && batch.inputs[0].shape[0] < impl->batch) continue;
+        return batch;
+      }
+      return std::nullopt;
+    });
+  };
+}
+
+}  // namespace nibble

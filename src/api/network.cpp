@@ -1,0 +1,99 @@
+#include "nibble/network.h"
+
+#include "api/boundary.h"
+#include "api/network_impl.h"
+#include "codec/format.h"
+#include "model/open.h"
+#include "model/save.h"
+#include "nibble/version.h"
+
+namespace nibble {
+namespace {
+
+int64_t size_of(const std::filesystem::path& path) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path, error);
+  return error ? 0 : static_cast<int64_t>(size);
+}
+
+std::vector<ValueInfo> describe(const graph::Graph& graph, const std::vector<graph::ValueId>& ids) {
+  std::vector<ValueInfo> infos;
+  for (const graph::ValueId id : ids) {
+    const graph::Value& v = graph.value(id);
+    infos.push_back({v.name, std::string(name_of(v.dtype)), v.shape_known, v.shape});
+  }
+  return infos;
+}
+
+void count_weights(Network::Impl& impl) {
+  for (graph::NodeId id = 0; id < impl.graph.node_count(); ++id) {
+    const graph::Node& node = impl.graph.node(id);
+    if ((node.op != "Conv" && node.op != "Gemm" && node.op != "MatMul") || !impl.graph.is_constant(node.input(1))) continue;
+    const tensor::Tensor& weight = impl.graph.value(node.input(1)).constant;
+    impl.weights += weight.elements();
+    impl.weight_bytes += codec::stored_bytes(weight);
+  }
+}
+
+}  // namespace
+
+Network make_network(Network::Impl impl) {
+  impl.inputs = describe(impl.graph, impl.graph.inputs);
+  impl.outputs = describe(impl.graph, impl.graph.outputs);
+  const auto scheme = impl.graph.metadata.find("nibble.scheme");
+  impl.scheme = scheme == impl.graph.metadata.end() ? std::string() : scheme->second;
+  count_weights(impl);
+  return Network(std::make_shared<const Network::Impl>(std::move(impl)));
+}
+
+int64_t batch_size(const graph::Graph& graph) {
+  constexpr int64_t kUsual = 16;
+  if (graph.inputs.empty()) return kUsual;
+  const graph::Value& input = graph.value(graph.inputs[0]);
+  return input.shape_known && !input.shape.empty() && input.shape[0] > 0 ? input.shape[0] : kUsual;
+}
+
+Network::Network(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+
+Network Network::open(const std::filesystem::path& path) {
+  return at_boundary([&] {
+    Impl impl;
+    const model::OpenOptions options;
+    impl.graph = model::open(path, options, impl.notes);
+    impl.sources = {path};
+    auto external = path;
+    external += ".data";
+    impl.file_bytes = size_of(path) + size_of(external);
+    if (auto beside = data::find_description(path, options.limits)) {
+      impl.description = std::move(*beside);
+    } else if (const auto it = impl.graph.metadata.find(std::string(data::kDescriptionMetadataKey)); it != impl.graph.metadata.end()) {
+      impl.description = data::parse_description(it->second, path.string() + ": metadata nibble.data", options.limits);
+    }
+    return make_network(std::move(impl));
+  });
+}
+
+Saved Network::save(const std::filesystem::path& path, const SaveOptions& options) const {
+  return at_boundary([&]() -> Saved {
+    model::SaveOptions save;
+    save.force = options.force;
+    save.inputs = impl_->sources;
+    save.also_int8 = options.also_int8;
+    save.producer = std::string("nibble ") + version();
+    const model::SaveResult saved = model::save(impl_->graph, path, save);
+    return {saved.file_bytes + saved.data_bytes, saved.int8_file_bytes, saved.opset};
+  });
+}
+
+const std::vector<ValueInfo>& Network::inputs() const { return impl_->inputs; }
+const std::vector<ValueInfo>& Network::outputs() const { return impl_->outputs; }
+const std::vector<std::string>& Network::classes() const { return impl_->description.classes; }
+const std::string& Network::scheme() const { return impl_->scheme; }
+const std::vector<std::string>& Network::notes() const { return impl_->notes; }
+int64_t Network::weights() const { return impl_->weights; }
+int64_t Network::file_bytes() const { return impl_->file_bytes; }
+double Network::bits_per_weight() const {
+  return impl_->weights ? 8.0 * static_cast<double>(impl_->weight_bytes) / static_cast<double>(impl_->weights) : 32.0;
+}
+
+}  // namespace nibble
