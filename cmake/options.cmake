@@ -2,8 +2,8 @@
 #
 # -ffp-contract=off: what nibble writes is the same on every instruction set, so the compiler may not fuse a multiply
 # and an add on its own. Kernels that want fused arithmetic say so with intrinsics.
-add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wno-restrict -ffp-contract=off
-                    -fno-math-errno -fvisibility=hidden -fvisibility-inlines-hidden)
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -ffp-contract=off
+                    $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict> -fno-math-errno -fvisibility=hidden -fvisibility-inlines-hidden)
 
 # The base line that every build runs on; faster instruction sets are chosen at run time, in kernels/.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")

@@ -15,12 +15,12 @@ namespace nibble {
 struct DatasetOptions {
   /// How images become inputs, "resize=256,crop=224,scale=1/255,order=rgb,layout=nchw" (docs/guide.md); empty: what
   /// NAME.data.json beside the network or its metadata says, else assumed from the input's shape and noted.
-  std::string preprocessing;
+  std::string preprocessing = {};
   /// Where labels come from: auto, none, folders, prefix-number, pattern:REGEX or the path of a file.
   std::string labels = "auto";
-  std::optional<uint64_t> shuffle;  ///< seed of the order; std::nullopt: as stored
+  std::optional<uint64_t> shuffle = {};  ///< seed of the order; std::nullopt: as stored
   int64_t skip = 0;                 ///< samples left out at the front
-  std::optional<int64_t> samples;   ///< at most so many
+  std::optional<int64_t> samples = {};   ///< at most so many
   bool skip_bad = false;            ///< leave out images that cannot be decoded
   int threads = 0;                  ///< 0: every core that this process may use
 };

@@ -19,7 +19,7 @@ struct ValueInfo {
 
 struct SaveOptions {
   bool force = false;               ///< replace a file that exists
-  std::filesystem::path also_int8;  ///< a second file with the same values as 8-bit codes; empty: none
+  std::filesystem::path also_int8 = {};  ///< a second file with the same values as 8-bit codes; empty: none
 };
 
 struct Saved {

@@ -14,7 +14,7 @@ struct QuantizeOptions {
   /// "W4A16:int4,group=64,clip=minmax,keep=first". docs/formats.md and docs/guide.md list them.
   std::string scheme = "W4A16";
   /// Ranges of activations and weights as `--save-ranges` writes them (JSON text); then no batches are needed.
-  std::string ranges;
+  std::string ranges = {};
   bool allow_fallback = false;  ///< leave layers wide that cannot be quantized as asked, instead of throwing
   bool zero_nonfinite = false;  ///< NaN and infinite weights become 0, instead of throwing
   int threads = 0;              ///< 0: every core that this process may use. The result does not depend on it

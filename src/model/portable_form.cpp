@@ -35,24 +35,29 @@ NodeId producer_if(const Graph& graph, const std::vector<NodeId>& producers, Val
 
 float scalar_of(const Graph& graph, ValueId v) { return graph.value(v).constant.values<float>()[0]; }
 
-/// Puts a Clip to the values that 4-bit codes can stand for before the QuantizeLinear `id`; equal, since it saturates there.
-void clip_before(Graph& graph, NodeId id) {
+/// Puts Min (and Max, with `both`) with the limits of what 4-bit codes can stand for before the QuantizeLinear `id`. Where the
+/// codes have 4 bits anyway this changes nothing, since they saturate there.
+void limit_before(Graph& graph, NodeId id, bool both) {
   const Node quantize = graph.node(id);
-  const graph::Value source = graph.value(quantize.input(0));
   const float scale = scalar_of(graph, quantize.input(1));
   const int zero = codec::unpack(graph.value(quantize.input(2)).constant).at(0);
-  const ValueId low = graph.add_constant(graph.unique_name(source.name + "_low"), Tensor::scalar<float>(static_cast<float>(0 - zero) * scale));
-  const ValueId high = graph.add_constant(graph.unique_name(source.name + "_high"), Tensor::scalar<float>(static_cast<float>(15 - zero) * scale));
-  graph::Value clipped = source;
-  clipped.name = graph.unique_name(source.name + "_clipped");
-  const ValueId out = graph.add_value(std::move(clipped));
-  Node clip;
-  clip.op = "Clip";
-  clip.name = graph.value(out).name;
-  clip.inputs = {quantize.input(0), low, high};
-  clip.outputs = {out};
-  graph.add_node(std::move(clip));
-  graph.node(id).inputs[0] = out;
+  ValueId v = quantize.input(0);
+  const auto add = [&](const char* op, int code, const char* suffix) {
+    graph::Value limited = graph.value(quantize.input(0));
+    const ValueId limit = graph.add_constant(graph.unique_name(limited.name + suffix), Tensor::scalar<float>(static_cast<float>(code - zero) * scale));
+    limited.name = graph.unique_name(limited.name + suffix + "ed");
+    const ValueId out = graph.add_value(std::move(limited));
+    Node node;
+    node.op = op;
+    node.name = graph.value(out).name;
+    node.inputs = {v, limit};
+    node.outputs = {out};
+    graph.add_node(std::move(node));
+    v = out;
+  };
+  add("Min", 15, "_most");
+  if (both) add("Max", 0, "_least");
+  graph.node(id).inputs[0] = v;
 }
 
 /// A QuantizeLinear to uint4 with one constant f32 scale and a zero point.
@@ -121,7 +126,7 @@ void guard_narrow_activations(Graph& graph) {
     if (before < 0 || !graph.node(before).domain.empty()) continue;
     for (const char* op : {"MaxPool", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Slice"})
       if (is(graph.node(before), op)) {
-        clip_before(graph, id);
+        limit_before(graph, id, false);
         break;
       }
   }
@@ -138,7 +143,7 @@ void use_byte_activations(Graph& graph) {
     if (graph.is_output(codes) || !std::all_of(readers.begin(), readers.end(), [&](NodeId r) { return is(graph.node(r), "DequantizeLinear"); })) continue;
     const std::string name = graph.value(graph.node(id).input(2)).name;
     const auto zero = static_cast<uint8_t>(codec::unpack(graph.value(graph.node(id).input(2)).constant).at(0));
-    clip_before(graph, id);
+    limit_before(graph, id, true);
     const ValueId wide = graph.add_constant(graph.unique_name(name + "_byte"), Tensor::scalar<uint8_t>(zero));
     graph.node(id).inputs[2] = wide;
     for (const NodeId r : readers) graph.node(r).inputs[2] = wide;

@@ -18,10 +18,11 @@ void write_integer_biases(graph::Graph& graph);
 tensor::Tensor exact_bias(const tensor::Tensor& bias);
 
 /// onnxruntime moves QuantizeLinear up through MaxPool, Reshape and Transpose; they do not take uint4, and the network would
-/// not load. A Clip to the range of the codes, which changes nothing, stops it.
+/// not load. A Min with the largest value of the codes, which changes nothing, stops it. (A Clip does not: onnxruntime 1.32
+/// looks at it and throws.)
 void guard_narrow_activations(graph::Graph& graph);
 
-/// For the file without 4-bit types: uint4 activations become uint8 ones after a Clip to the range of 4 bits.
+/// For the file without 4-bit types: uint4 activations become uint8 ones after a Min and a Max to the range of 4 bits.
 void use_byte_activations(graph::Graph& graph);
 
 /// For the same file: int8 codes that came from int4 are multiplied by 8 and their scales divided by 8, which are the same

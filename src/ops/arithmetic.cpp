@@ -1,4 +1,6 @@
-// Add, Sub, Mul, Div with numpy broadcasting. Integer division truncates toward zero; by zero it is an Error.
+// Add, Sub, Mul, Div, Min, Max with numpy broadcasting. Integer division truncates toward zero; by zero it is an Error.
+#include <algorithm>
+
 #include "ops/broadcast.h"
 #include "ops/element_types.h"
 
@@ -27,15 +29,15 @@ void combine_run(const T* a, int64_t a_step, const T* b, int64_t b_step, T* y, i
 }
 
 template <typename T, typename F>
-void combine(RunContext& c, F f) {
-  const T* a = data_of<T>(c.input(0));
-  const T* b = data_of<T>(c.input(1));
-  T* y = mutable_data_of<T>(c.output(0));
-  const BroadcastPlan plan = plan_broadcast(c.output(0).shape(), c.input(0).shape(), c.input(1).shape());
+void combine(const RunContext& c, const Tensor& left, const Tensor& right, Tensor& out, F f) {
+  const T* a = data_of<T>(left);
+  const T* b = data_of<T>(right);
+  T* y = mutable_data_of<T>(out);
+  const BroadcastPlan plan = plan_broadcast(out.shape(), left.shape(), right.shape());
   const size_t last = plan.shape.size() - 1;
   const int64_t inner = plan.shape[last];
-  if (inner == 0 || c.output(0).elements() == 0) return;
-  const int64_t runs = c.output(0).elements() / inner;
+  if (inner == 0 || out.elements() == 0) return;
+  const int64_t runs = out.elements() / inner;
   if (runs == 1) {
     for_ranges(c.pool(), inner, kGrain, [&](int64_t begin, int64_t end) {
       combine_run(a + begin * plan.a_strides[last], plan.a_strides[last], b + begin * plan.b_strides[last],
@@ -59,7 +61,7 @@ void combine(RunContext& c, F f) {
 
 template <typename F>
 void run_numbers(RunContext& c, F f) {
-  if (!visit_number(c.input(0).dtype(), [&](auto t) { combine<decltype(t)>(c, f); }))
+  if (!visit_number(c.input(0).dtype(), [&](auto t) { combine<decltype(t)>(c, c.input(0), c.input(1), c.output(0), f); }))
     c.unsupported("takes elements of type " + std::string(name_of(c.input(0).dtype())) + ", which is not supported");
 }
 
@@ -95,7 +97,52 @@ void run_div(RunContext& c) {
   });
 }
 
+void infer_extremum(InferContext& c) {
+  bool known = true;
+  Shape shape;
+  for (size_t i = 0; i < c.input_count(); ++i) {
+    c.require(c.dtype(i) == c.dtype(0), "its inputs have different element types");
+    known = known && c.shape_known(i);
+    if (known) shape = i ? broadcast_shape(c, shape, c.shape(i)) : c.shape(0);
+  }
+  if (known) c.output(0, c.dtype(0), shape);
+  else c.output_of_unknown_rank(0, c.dtype(0));
+}
+
+/// Any number of operands, taken in pairs from the left; NaN wins.
+void run_extremum(RunContext& c, bool largest) {
+  const bool done = visit_number(c.input(0).dtype(), [&](auto t) {
+    using T = decltype(t);
+    const auto pick = [largest](auto a, auto b) {
+      if (a != a) return a;
+      if (b != b) return b;
+      return largest ? (a < b ? b : a) : (b < a ? b : a);
+    };
+    Tensor so_far = c.input(0);
+    for (size_t i = 1; i <= std::max<size_t>(1, c.input_count() - 1); ++i) {
+      const Tensor& next = c.input_count() == 1 ? c.input(0) : c.input(i);
+      const bool last = i + 1 >= c.input_count();
+      // Every partial result has the output's shape: it broadcasts no further.
+      Tensor out = last ? c.output(0) : Tensor(c.output(0).dtype(), c.output(0).shape(), true);
+      combine<T>(c, so_far, next, out, pick);
+      so_far = out;
+    }
+  });
+  if (!done) c.unsupported("takes elements of type " + std::string(name_of(c.input(0).dtype())) + ", which is not supported");
+}
+void run_min(RunContext& c) { run_extremum(c, false); }
+void run_max(RunContext& c) { run_extremum(c, true); }
+
 }  // namespace
+
+const Operator& min_op() {
+  static const Operator op{"Min", "", 1, 1 << 16, 1, infer_extremum, run_min, Layout::kFixed, false};
+  return op;
+}
+const Operator& max_op() {
+  static const Operator op{"Max", "", 1, 1 << 16, 1, infer_extremum, run_max, Layout::kFixed, false};
+  return op;
+}
 
 #define NIBBLE_ARITHMETIC(function, onnx_name, body)                                                      \
   const Operator& function() {                                                                            \

@@ -35,7 +35,7 @@ void run_cast(RunContext& c) {
     });
     return;
   }
-  y = encode_numbers(y.dtype(), x.shape(), decode_numbers(x), c.node().integer("saturate", 1) != 0);
+  y = encode_numbers(y.dtype(), x.shape(), decode_numbers(x), c.node().integer("saturate", 1) != 0, c.node().text("round_mode", "up"));
 }
 
 }  // namespace

@@ -96,7 +96,7 @@ void run_softmax(RunContext& c) {
 }  // namespace
 
 const Operator& batch_normalization() {
-  static const Operator op{"BatchNormalization", "", 5, 5, 1, infer_batch_normalization, run_batch_normalization,
+  static const Operator op{"BatchNormalization", "", 5, 5, 5, infer_batch_normalization, run_batch_normalization,
                            Layout::kFixed, false};
   return op;
 }

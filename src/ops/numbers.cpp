@@ -12,9 +12,10 @@ namespace {
 
 constexpr std::array<float, 8> kE2m1{0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
 
-/// Nearest E2M1 code, ties to the even mantissa, saturating; NaN gives the largest value as ONNX Cast does.
+/// Nearest E2M1 code, ties to the even mantissa, saturating; NaN, which the format lacks, gives -0 as ONNX's tests expect.
 int e2m1_code(double v) {
-  const double magnitude = std::isnan(v) ? 6.0 : std::fabs(v);
+  if (std::isnan(v)) return 8;
+  const double magnitude = std::fabs(v);
   int code = 7;
   for (int i = 0; i < 7; ++i) {
     const double middle = (kE2m1[static_cast<size_t>(i)] + kE2m1[static_cast<size_t>(i) + 1]) / 2;
@@ -23,7 +24,7 @@ int e2m1_code(double v) {
       break;
     }
   }
-  return std::signbit(v) && !std::isnan(v) ? code | 8 : code;
+  return std::signbit(v) ? code | 8 : code;
 }
 
 uint8_t to_e4m3(float v, bool saturate) {
@@ -35,6 +36,18 @@ uint8_t to_e5m2(float v, bool saturate) {
   if (saturate && std::isinf(v)) return static_cast<uint8_t>(sign | 0x7B);
   if (!saturate && std::fabs(v) >= 61440.0f) return static_cast<uint8_t>(sign | 0x7C);
   return base::f32_to_e5m2(v);
+}
+
+/// A power of two as E8M0; `rounding` is ONNX Cast's round_mode: "up", "down" or "nearest" (ties up).
+uint8_t to_e8m0(double v, bool saturate, const std::string& rounding) {
+  if (std::isnan(v)) return 255;
+  if (std::isinf(v)) return saturate ? 254 : 255;
+  if (v <= 0) return 0;
+  int exponent = std::ilogb(v);
+  const double mantissa = std::ldexp(v, -exponent);
+  if (rounding == "up" ? mantissa > 1.0 : rounding == "nearest" && mantissa >= 1.5) ++exponent;
+  if (exponent > 127) return saturate ? 254 : 255;
+  return static_cast<uint8_t>(std::max(exponent + 127, 0));
 }
 
 }  // namespace
@@ -70,7 +83,7 @@ std::vector<double> decode_numbers(const Tensor& t) {
   return out;
 }
 
-Tensor encode_numbers(DType dtype, Shape shape, std::span<const double> values, bool saturate) {
+Tensor encode_numbers(DType dtype, Shape shape, std::span<const double> values, bool saturate, const std::string& rounding) {
   Tensor t(dtype, shape, true);
   const bool done = visit_number(dtype, [&](auto v) {
     using T = decltype(v);
@@ -91,7 +104,7 @@ Tensor encode_numbers(DType dtype, Shape shape, std::span<const double> values, 
       case DType::boolean: bytes[i] = std::byte{values[i] != 0}; break;
       case DType::f8e4m3: bytes[i] = std::byte{to_e4m3(v, saturate)}; break;
       case DType::f8e5m2: bytes[i] = std::byte{to_e5m2(v, saturate)}; break;
-      case DType::f8e8m0: bytes[i] = std::byte(static_cast<uint8_t>(std::isnan(v) ? 255 : std::clamp(std::ilogb(v) + 127, 0, 254))); break;
+      case DType::f8e8m0: bytes[i] = std::byte{to_e8m0(values[i], saturate, rounding)}; break;
       case DType::f4e2m1: codes.push_back(static_cast<int8_t>(e2m1_code(values[i]))); break;
       default: codes.push_back(static_cast<int8_t>(static_cast<int64_t>(std::isfinite(values[i]) ? values[i] : 0)));
     }
