@@ -136,11 +136,11 @@ void run_max(RunContext& c) { run_extremum(c, true); }
 }  // namespace
 
 const Operator& min_op() {
-  static const Operator op{"Min", "", 1, 1 << 16, 1, infer_extremum, run_min, Layout::kFixed, false};
+  static const Operator op{"Min", "", 1, 1 << 16, 1, infer_extremum, run_min, Layout::kElementwise, false};
   return op;
 }
 const Operator& max_op() {
-  static const Operator op{"Max", "", 1, 1 << 16, 1, infer_extremum, run_max, Layout::kFixed, false};
+  static const Operator op{"Max", "", 1, 1 << 16, 1, infer_extremum, run_max, Layout::kElementwise, false};
   return op;
 }
 

@@ -142,7 +142,9 @@ class LayoutRewriter {
     if (!elementwise && !coder && !axis_op) return false;
     // Which inputs carry data; the others (limits, scales, axes) must not depend on the layout.
     size_t data_inputs = is(node, "Concat") ? node.inputs.size() : 1;
-    if (is(node, "Add") || is(node, "Sub") || is(node, "Mul") || is(node, "Div")) data_inputs = 2;
+    for (const char* two : {"Add", "Sub", "Mul", "Div", "Min", "Max"})
+      if (is(node, two)) data_inputs = 2;
+    if (data_inputs == 2 && node.inputs.size() != 2) return false;
     if (coder && (!graph_.is_constant(node.input(1)) || graph_.value(node.input(1)).constant.elements() != 1 || node.integer("block_size", 0)))
       return false;
     if (coder && tensor::is_packed(graph_.value(node.output(0)).dtype)) return false;
