@@ -4,7 +4,7 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/nibble)
-install(TARGETS nibble RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS nibble_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS libnibble EXPORT nibble LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY include/nibble DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(EXPORT nibble NAMESPACE nibble:: FILE nibble-targets.cmake DESTINATION ${package_folder})

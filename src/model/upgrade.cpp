@@ -36,7 +36,20 @@ void collect_names(Graph& g, std::unordered_set<std::string>& names) {
   for_each_subgraph(g, [&](Graph& inner) { collect_names(inner, names); });
 }
 
+/// What only nibble itself may write into a Graph: its own operators, and the attributes by which it changes others.
+void refuse_private_forms(const Graph& g) {
+  for (NodeId id = 0; id < g.node_count(); ++id) {
+    const auto& node = g.node(id);
+    if (node.domain == "nibble")
+      base::fail_unsupported(node.describe(), "belongs to the domain \"nibble\", which is for networks in memory only");
+    for (const char* key : {"channels_last", "code_bits", "activation"})
+      if (node.domain.empty() && node.has(key) && node.op != "RNN" && node.op != "LSTM" && node.op != "GRU")
+        base::fail_malformed(node.describe(), "has the attribute " + base::in_quotes(key) + ", which ONNX does not define");
+  }
+}
+
 void apply_rules(Graph& g, int64_t opset, std::unordered_set<std::string>& names) {
+  refuse_private_forms(g);
   for_each_subgraph(g, [&](Graph& inner) { apply_rules(inner, opset, names); });
   for (const Rule& rule : kRules) {
     if (opset >= rule.until) continue;

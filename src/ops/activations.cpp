@@ -33,6 +33,13 @@ void map_numbers(RunContext& c, F f) {
     c.unsupported("takes elements of type " + std::string(name_of(c.input(0).dtype())) + ", which is not supported");
 }
 
+/// -x; the lowest integer stays what it is, as in numpy.
+template <typename V>
+V negated(V x) {
+  if constexpr (std::is_integral_v<V>) return static_cast<V>(uint64_t{0} - static_cast<uint64_t>(x));
+  else return -x;
+}
+
 void run_relu(RunContext& c) {
   map_numbers(c, [](auto x) { return x > decltype(x){} ? x : decltype(x){}; });
 }
@@ -73,12 +80,12 @@ void run_sqrt(RunContext& c) {
   map_floats(c, [](auto x) { return std::sqrt(x); });
 }
 void run_neg(RunContext& c) {
-  map_numbers(c, [](auto x) { return static_cast<decltype(x)>(-x); });
+  map_numbers(c, [](auto x) { return negated(x); });
 }
 void run_abs(RunContext& c) {
   map_numbers(c, [](auto x) {
     if constexpr (std::is_unsigned_v<decltype(x)>) return x;
-    else return static_cast<decltype(x)>(x < 0 ? -x : x);
+    else return x < 0 ? negated(x) : x + decltype(x){};  // the sum makes -0 a 0
   });
 }
 

@@ -28,6 +28,7 @@ ConvShape read_convolution(const Node& node, const Shape& x, const Shape& w) {
   require(x.size() >= 3, "its input has shape " + to_string(x) + ", at least 3 dimensions were expected");
   require(w.size() == x.size(), "its weight " + to_string(w) + " and input " + to_string(x) + " differ in rank");
   require(conv.groups >= 1, "group is " + std::to_string(conv.groups));
+  require(!conv.channels_last || x.size() == 4, "channels_last is for two spatial dimensions");
   conv.batch = x[0];
   conv.in_channels = conv.channels_last ? x.back() : x[1];
   conv.out_channels = w[0];
@@ -67,6 +68,7 @@ namespace {
 
 void infer_conv(InferContext& c) {
   c.require(c.dtype(0) == c.dtype(1), "its input and weight have different element types");
+  if (c.has(2)) c.require(c.dtype(2) == c.dtype(0), "its bias and its input have different element types");
   if (!c.shape_known(0) || !c.shape_known(1)) return c.output_of_unknown_rank(0, c.dtype(0));
   const ConvShape conv = read_convolution(c.node(), c.shape(0), c.shape(1));
   if (c.has(2) && c.shape_known(2))
@@ -118,18 +120,15 @@ bool pads_beyond_window(const ConvShape& conv) {
   return false;
 }
 
-/// [N, H, W, C] with zeros around, and the convolution over it without padding.
-Tensor padded_input(const Tensor& x, ConvShape& conv) {
-  Window& w = conv.window;
+/// [N, H, W, C] with the window's zeros around.
+Tensor padded_input(const Tensor& x, const Window& w, int64_t batch, int64_t channels) {
   const int64_t rows = w.in[0] + w.pads_begin[0] + w.pads_end[0], columns = w.in[1] + w.pads_begin[1] + w.pads_end[1];
-  Tensor padded(DType::f32, {conv.batch, rows, columns, conv.in_channels});
+  Tensor padded(DType::f32, {batch, rows, columns, channels});
   float* to = mutable_data_of<float>(padded);
   const float* from = data_of<float>(x);
-  const int64_t run = w.in[1] * conv.in_channels;
-  for (int64_t r = 0; r < conv.batch * w.in[0]; ++r)
-    std::copy_n(from + r * run, run, to + ((r / w.in[0] * rows + r % w.in[0] + w.pads_begin[0]) * columns + w.pads_begin[1]) * conv.in_channels);
-  w.in = {rows, columns};
-  w.pads_begin = w.pads_end = {0, 0};
+  const int64_t run = w.in[1] * channels;
+  for (int64_t r = 0; r < batch * w.in[0]; ++r)
+    std::copy_n(from + r * run, run, to + ((r / w.in[0] * rows + r % w.in[0] + w.pads_begin[0]) * columns + w.pads_begin[1]) * channels);
   return padded;
 }
 
@@ -148,7 +147,9 @@ Tag weight_tag(size_t dims, bool grouped) {
 /// Primitives and packed weights for one input shape.
 struct PreparedConv {
   Shape input;
-  ConvShape conv;
+  ConvShape conv;  // as oneDNN sees it: without padding where the input is padded in a copy
+  bool pads_input = false;
+  Window original;  // the node's own
   std::vector<Band> bands;
   std::vector<dnnl::convolution_forward> primitives;  // one a band
   std::vector<dnnl::convolution_forward::primitive_desc> descriptions;
@@ -156,15 +157,27 @@ struct PreparedConv {
 };
 
 struct ConvState {
+  Tensor source;  // the weight that the rest was made from; held, so that its place in memory is not used again
   std::vector<std::shared_ptr<PreparedConv>> prepared;
   std::deque<std::pair<dnnl::memory::desc, dnnl::memory>> weights;  // packed; bands and shapes share equal layouts
   std::vector<std::vector<std::byte>> scratch;  // one a worker
 };
 
-std::shared_ptr<PreparedConv> prepare(RunContext& c, const ConvShape& shape, bool fused) {
+std::shared_ptr<PreparedConv> prepare(RunContext& c, bool fused) {
   auto p = std::make_shared<PreparedConv>();
   p->input = c.input(0).shape();
-  p->conv = shape;
+  p->conv = read_convolution(c.node(), c.input(0).shape(), c.input(1).shape());
+  p->original = p->conv.window;
+  p->pads_input = pads_beyond_window(p->conv);
+  if (p->pads_input) {
+    Window& w = p->conv.window;
+    double elements = static_cast<double>(p->conv.batch * p->conv.in_channels);
+    for (size_t d = 0; d < 2; ++d) elements *= static_cast<double>(w.in[d] + w.pads_begin[d] + w.pads_end[d]);
+    if (elements > 64.0 * static_cast<double>(c.input(0).elements() + c.output(0).elements()) + (1 << 20))
+      c.unsupported("its padding goes far beyond its input and its output");
+    for (size_t d = 0; d < 2; ++d) w.in[d] += w.pads_begin[d] + w.pads_end[d];
+    w.pads_begin = w.pads_end = {0, 0};
+  }
   const ConvShape& conv = p->conv;
   if (conv.window.dims() > 3) c.unsupported("has more than 3 spatial dimensions");
   p->bands = cut_bands(conv);
@@ -235,14 +248,17 @@ void run_float_conv(RunContext& c, bool fused) {
   if (c.input(0).elements() == 0) c.malformed("its input is empty");
   const SingleThreadedOnednn guard;
   auto& state = c.state<ConvState>();
-  ConvShape shape = read_convolution(c.node(), c.input(0).shape(), c.input(1).shape());
-  const Tensor input = pads_beyond_window(shape) ? padded_input(c.input(0), shape) : c.input(0);
+  if (state.source.bytes().data() != c.input(1).bytes().data() || state.source.shape() != c.input(1).shape()) {
+    state.prepared.clear();  // a computed weight may be another at every run
+    state.weights.clear();
+    state.source = c.input(1);
+  }
   std::shared_ptr<PreparedConv> p;
   for (const auto& candidate : state.prepared)
     if (candidate->input == c.input(0).shape()) p = candidate;
   if (!p) {
-    p = prepare(c, shape, fused);
-    for (const auto& description : p->descriptions) p->weights.push_back(packed_weight(state, shape, description.weights_desc(), c.input(1)));
+    p = prepare(c, fused);
+    for (const auto& description : p->descriptions) p->weights.push_back(packed_weight(state, p->conv, description.weights_desc(), c.input(1)));
     constexpr size_t kKept = 4;  // shapes that a network alternates between
     if (state.prepared.size() == kKept) state.prepared.erase(state.prepared.begin());
     state.prepared.push_back(p);
@@ -250,6 +266,7 @@ void run_float_conv(RunContext& c, bool fused) {
   state.scratch.resize(static_cast<size_t>(c.pool().threads()));
 
   const ConvShape& conv = p->conv;
+  const Tensor input = p->pads_input ? padded_input(c.input(0), p->original, conv.batch, conv.in_channels) : c.input(0);
   const int64_t bands = static_cast<int64_t>(p->bands.size());
   const int64_t in_image = input.elements() / conv.batch, out_image = c.output(0).elements() / conv.batch;
   const int64_t in_row = in_image / conv.window.in[0], out_row = out_image / conv.window.out[0];  // channels last

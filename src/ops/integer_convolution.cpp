@@ -122,11 +122,11 @@ void run_integer_conv(RunContext& c) {
   if (c.output(0).elements() == 0) return;
   const ConvShape conv = read_convolution(c.node(), c.input(0).shape(), c.input(3).shape());
   auto& state = c.state<IntegerConvState>();
+  const bool depthwise = conv.groups == conv.out_channels && conv.in_channels == conv.groups;
   if (!state.weight) {
-    state.weight = std::make_unique<IntegerWeight>(c.input(3), false, conv.groups, window_order(c.input(3).shape()));
+    state.weight = std::make_unique<IntegerWeight>(c.input(3), false, conv.groups, window_order(c.input(3).shape()), !depthwise);
     state.requantizer = read_requantizer(c, *state.weight, state.zero_x);
   }
-  const bool depthwise = conv.groups == conv.out_channels && conv.in_channels == conv.groups;
   const auto compute = [&](auto* y) { depthwise ? depthwise_pixels(c, conv, state, y) : multiply_pixels(c, conv, state, y); };
   if (state.requantizer.quantized) compute(mutable_data_of<uint8_t>(c.output(0)));
   else compute(mutable_data_of<float>(c.output(0)));

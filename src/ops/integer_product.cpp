@@ -40,7 +40,8 @@ bool is_integer_weight(const Tensor& weight, bool outputs_last) {
   return format != "int8" || std::all_of(zeros.begin(), zeros.end(), [](int32_t z) { return z == 0; });
 }
 
-IntegerWeight::IntegerWeight(const Tensor& weight, bool outputs_last, int64_t groups, const std::vector<int64_t>& order)
+IntegerWeight::IntegerWeight(const Tensor& weight, bool outputs_last, int64_t groups, const std::vector<int64_t>& order,
+                             bool packed)
     : outputs_(weight.shape()[outputs_last ? weight.shape().size() - 1 : 0]),
       inner_(weight.elements() / outputs_),
       groups_(groups),
@@ -57,13 +58,13 @@ IntegerWeight::IntegerWeight(const Tensor& weight, bool outputs_last, int64_t gr
       codes_[static_cast<size_t>(o * inner_ + i)] = static_cast<int8_t>(code);
       sums[static_cast<size_t>(o)] += code;
     }
-  if (groups_ == outputs_) return;  // depthwise works on the codes themselves
+  if (!packed) return;
   const int64_t part = outputs_ / groups_;
   for (int64_t g = 0; g < groups_; ++g) {
     const auto bytes = static_cast<size_t>(kernel_->packed_bytes(part, inner_));
-    std::shared_ptr<int8_t[]> packed(static_cast<int8_t*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64)), [](int8_t* p) { std::free(p); });
-    kernel_->pack(codes_.data() + g * part * inner_, part, inner_, packed.get());
-    packed_.push_back(std::move(packed));
+    std::shared_ptr<int8_t[]> part_packed(static_cast<int8_t*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64)), [](int8_t* p) { std::free(p); });
+    kernel_->pack(codes_.data() + g * part * inner_, part, inner_, part_packed.get());
+    packed_.push_back(std::move(part_packed));
   }
 }
 
@@ -93,7 +94,8 @@ void Requantizer::finish(const int32_t* acc, int64_t first, int64_t count, uint8
     const int64_t n = std::min(kPiece, count - at);
     finish(acc + at, first + at, n, real);
     for (int64_t i = 0; i < n; ++i) {
-      const float q = std::min(std::max(std::nearbyint(real[i] / scale), lowest), highest);
+      const float whole = std::nearbyint(real[i] / scale);
+      const float q = whole == whole ? std::min(std::max(whole, lowest), highest) : 0.0f;  // NaN becomes the zero point
       out[at + i] = static_cast<uint8_t>(static_cast<int32_t>(q) + zero);
     }
   }
@@ -114,6 +116,7 @@ Requantizer read_requantizer(RunContext& c, const IntegerWeight& weight, int32_t
   if (c.has(5)) {
     r.quantized = true;
     r.scale = static_cast<float>(decode_numbers(c.input(5)).at(0));
+    if (!(std::isfinite(r.scale) && r.scale != 0)) c.malformed("a scale is " + std::to_string(r.scale));
     r.zero = c.has(6) ? static_cast<int32_t>(decode_numbers(c.input(6)).at(0)) : 0;
     const bool is_signed = c.output(0).dtype() == DType::i8;
     const auto bits = static_cast<int>(c.node().integer("code_bits", 8));

@@ -16,8 +16,9 @@ bool is_integer_weight(const Tensor& weight, bool outputs_last);
 /// With groups, outputs are cut into `groups` equal parts that see their own inputs.
 class IntegerWeight {
  public:
-  /// `order[i]` is the place (within a row of `weight`, output axis first) of the i-th reduction element.
-  IntegerWeight(const Tensor& weight, bool outputs_last, int64_t groups, const std::vector<int64_t>& order);
+  /// `order[i]` is the place (within a row of `weight`, output axis first) of the i-th reduction element. With `packed` off
+  /// there are only the codes, and `multiply` must not be called.
+  IntegerWeight(const Tensor& weight, bool outputs_last, int64_t groups, const std::vector<int64_t>& order, bool packed = true);
 
   int64_t outputs() const { return outputs_; }
   int64_t inner() const { return inner_; }

@@ -21,6 +21,7 @@ NBits read_nbits(const Node& node) {
     if (!ok) base::fail_malformed(node.describe(), sentence);
   };
   require(m.k > 0 && m.n > 0 && m.k < (int64_t{1} << 31) && m.n < (int64_t{1} << 31), "K or N is out of range");
+  require(m.k <= (int64_t{1} << 40) / m.n, "K times N is out of range");
   require(m.bits == 2 || m.bits == 4 || m.bits == 8, "bits is " + std::to_string(m.bits));
   require(m.block >= 16 && m.block <= 65536 && (m.block & (m.block - 1)) == 0, "block_size is " + std::to_string(m.block));
   m.blocks = (m.k + m.block - 1) / m.block;
@@ -39,6 +40,7 @@ void infer_nbits(InferContext& c) {
     c.require(element_count(c.shape(3)) == (packed ? m.n * ((m.blocks * m.bits + 7) / 8) : m.n * m.blocks),
               "its zero points do not fit N x blocks");
   }
+  if (c.has(5)) c.require(c.dtype(5) == c.dtype(0), "its bias and its input have different element types");
   if (c.has(5) && c.shape_known(5)) c.require(element_count(c.shape(5)) == m.n, "its bias does not fit N");
   if (!c.shape_known(0)) return c.output_of_unknown_rank(0, c.dtype(0));
   Shape shape = c.shape(0);
@@ -73,6 +75,7 @@ std::vector<float> decode_weight(const RunContext& c, const NBits& m) {
 }
 
 struct NBitsState {
+  Tensor codes;  // what `weight` was decoded from; held, so that its place in memory is not used again
   std::vector<float> weight;
 };
 
@@ -80,7 +83,10 @@ void run_nbits(RunContext& c) {
   if (c.input(0).dtype() != DType::f32) c.unsupported("takes only 32-bit floats");
   const NBits m = read_nbits(c.node());
   auto& state = c.state<NBitsState>();
-  if (state.weight.empty()) state.weight = decode_weight(c, m);
+  if (state.codes.bytes().data() != c.input(1).bytes().data()) {
+    state.weight = decode_weight(c, m);
+    state.codes = c.input(1);
+  }
   const int64_t rows = c.input(0).elements() / m.k;
   float* y = mutable_data_of<float>(c.output(0));
   if (c.has(5))

@@ -137,6 +137,12 @@ void run_concat(RunContext& c) {
   });
 }
 
+/// Error(kMalformed) unless input `i`, where present, is a list of 32- or 64-bit integers.
+void require_integers(const InferContext& c, size_t i) {
+  if (!c.has(i)) return;
+  c.require(c.dtype(i) == DType::i64 || c.dtype(i) == DType::i32, "its input " + std::to_string(i) + " must hold 32- or 64-bit integers");
+}
+
 struct Slicing {
   std::vector<int64_t> starts, steps;
   Shape shape;
@@ -170,6 +176,7 @@ Slicing read_slice(const InferContext& c, const Shape& x) {
     const int64_t step = forward ? steps[i] : -steps[i];
     s.starts[d] = start;
     s.shape[d] = distance > 0 ? (distance - 1) / step + 1 : 0;
+    if (s.shape[d] <= 1) s.steps[d] = 1;  // none is taken, and it might not fit the strides
   }
   // A size that is not known stays unknown unless the slice takes all of it.
   for (size_t i = 0; i < starts.size(); ++i) {
@@ -181,6 +188,8 @@ Slicing read_slice(const InferContext& c, const Shape& x) {
 
 void infer_slice(InferContext& c) {
   if (!c.shape_known(0)) return c.output_of_unknown_rank(0, c.dtype(0));
+  for (size_t i = 1; i < c.input_count(); ++i)
+    require_integers(c, i);
   for (size_t i = 1; i < c.input_count(); ++i)
     if (c.has(i) && !c.data(i)) return c.output(0, c.dtype(0), Shape(c.shape(0).size(), kUnknown));
   c.output(0, c.dtype(0), read_slice(c, c.shape(0)).shape);
@@ -244,6 +253,8 @@ void infer_pad(InferContext& c) {
   if (!c.shape_known(0)) return c.output_of_unknown_rank(0, c.dtype(0));
   Shape shape = c.shape(0);
   if (!c.data(1) || (c.has(3) && !c.data(3))) return c.output(0, c.dtype(0), Shape(shape.size(), kUnknown));
+  require_integers(c, 1);
+  require_integers(c, 3);
   const Padding p = read_padding(c, shape.size());
   for (size_t d = 0; d < shape.size(); ++d) {
     if (shape[d] == kUnknown) continue;

@@ -53,15 +53,13 @@ int64_t checked_axis(const InferContext& c, int64_t axis, int64_t rank) {
   return axis < 0 ? axis + rank : axis;
 }
 
-void infer_node(const Node& node, std::span<const InputFacts> inputs, std::span<OutputFacts> outputs) {
-  const Operator* op = find_operator(node.op, node.domain);
-  if (!op) base::fail_unsupported(node.describe(), "this operator is not supported");
+void infer_node(const Operator& op, const Node& node, std::span<const InputFacts> inputs, std::span<OutputFacts> outputs) {
   InferContext c(node, inputs, outputs);
-  c.require(inputs.size() >= op->min_inputs && inputs.size() <= op->max_inputs,
-            "has " + std::to_string(inputs.size()) + " inputs, between " + std::to_string(op->min_inputs) + " and " +
-                std::to_string(op->max_inputs) + " were expected");
-  c.require(outputs.size() <= op->max_outputs, "has more outputs than the operator defines");
-  op->infer(c);
+  if (inputs.size() < op.min_inputs || inputs.size() > op.max_inputs)
+    c.malformed("has " + std::to_string(inputs.size()) + " inputs, between " + std::to_string(op.min_inputs) + " and " + std::to_string(op.max_inputs) +
+                " were expected");
+  if (outputs.size() > op.max_outputs) c.malformed("has more outputs than the operator defines");
+  op.infer(c);
 }
 
 }  // namespace nibble::ops

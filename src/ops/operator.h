@@ -130,8 +130,8 @@ const Operator* find_operator(std::string_view name, std::string_view domain);
 /// All operators in table order.
 std::span<const Operator* const> all_operators();
 
-/// Infers one node from its inputs' facts after checking the counts of inputs and outputs.
-void infer_node(const Node& node, std::span<const InputFacts> inputs, std::span<OutputFacts> outputs);
+/// Infers one node, which is an `op`, from its inputs' facts after checking the counts of inputs and outputs.
+void infer_node(const Operator& op, const Node& node, std::span<const InputFacts> inputs, std::span<OutputFacts> outputs);
 
 /// An axis in [-rank, rank) made non-negative; Error(kMalformed) otherwise.
 int64_t checked_axis(const InferContext& c, int64_t axis, int64_t rank);

@@ -1,5 +1,6 @@
 // MaxPool, AveragePool and their global forms; channels second, or last with the Session's attribute channels_last = 1.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -8,6 +9,8 @@
 
 namespace nibble::ops {
 namespace {
+
+constexpr size_t kMostDimensions = 16;  // spatial ones
 
 struct Pool {
   bool channels_last;
@@ -25,6 +28,15 @@ Pool read_pool(const Node& node, const Shape& x) {
   const auto first = x.begin() + (p.channels_last ? 1 : 2);
   p.window = read_window(node, {first, first + static_cast<std::ptrdiff_t>(x.size() - 2)}, {},
                          node.integer("ceil_mode", 0) != 0);
+  const Window& w = p.window;
+  if (w.dims() > kMostDimensions) base::fail_unsupported(node.describe(), "has more than 16 spatial dimensions");
+  if (p.channels_last && w.dims() != 2) base::fail_malformed(node.describe(), "channels_last is for two spatial dimensions");
+  for (size_t d = 0; d < w.dims(); ++d) {
+    // A window that lies wholly in the padding has no largest element and no average.
+    const int64_t extent = (w.kernel[d] - 1) * w.dilations[d] + 1;
+    if (w.pads_begin[d] >= extent || w.pads_end[d] >= extent)
+      base::fail_malformed(node.describe(), "its padding " + std::to_string(std::max(w.pads_begin[d], w.pads_end[d])) + " is not smaller than its window of " + std::to_string(extent));
+  }
   return p;
 }
 
@@ -51,26 +63,32 @@ void infer_pool(InferContext& c) {
 template <typename Visit>
 int64_t walk_window(const Window& w, const std::vector<int64_t>& at, Visit&& visit) {
   const size_t dims = w.dims();
-  std::vector<int64_t> k(dims, 0);
-  int64_t padded_places = 0;
-  for (;;) {
-    bool inside = true, inside_padded = true;
+  std::array<int64_t, kMostDimensions> begin, first, last, k;  // of the window's places, those that lie inside
+  int64_t padded_places = 1;
+  bool any = true;
+  for (size_t d = 0; d < dims; ++d) {
+    const int64_t dilation = w.dilations[d];
+    begin[d] = at[d] * w.strides[d] - w.pads_begin[d];
+    const auto places_before = [&](int64_t end) {  // how many places lie before position `end`
+      return end > begin[d] ? std::min(w.kernel[d], (end - begin[d] - 1) / dilation + 1) : 0;
+    };
+    first[d] = k[d] = places_before(0);
+    last[d] = places_before(w.in[d]);
+    any = any && first[d] < last[d];
+    padded_places *= places_before(w.in[d] + w.pads_end[d]);
+  }
+  while (any) {
     int64_t offset = 0;
-    for (size_t d = 0; d < dims; ++d) {
-      const int64_t p = at[d] * w.strides[d] + k[d] * w.dilations[d] - w.pads_begin[d];
-      inside = inside && p >= 0 && p < w.in[d];
-      inside_padded = inside_padded && p < w.in[d] + w.pads_end[d];
-      offset = offset * w.in[d] + p;
-    }
-    padded_places += inside_padded;
-    if (inside) visit(offset);
+    for (size_t d = 0; d < dims; ++d) offset = offset * w.in[d] + begin[d] + k[d] * w.dilations[d];
+    visit(offset);
     size_t d = dims;
     while (d-- > 0) {
-      if (++k[d] < w.kernel[d]) break;
-      k[d] = 0;
-      if (d == 0) return padded_places;
+      if (++k[d] < last[d]) break;
+      k[d] = first[d];
+      any = d > 0;
     }
   }
+  return padded_places;
 }
 
 /// Runs body(out_index, at) over the spatial positions of the output.
@@ -120,7 +138,8 @@ void pool_rows(RunContext& c, const Pool& p, Start start, Combine combine, Finis
   const float* x = data_of<float>(c.input(0));
   float* y = mutable_data_of<float>(c.output(0));
   const int64_t in = element_count(p.window.in), out = element_count(p.window.out), channels = p.channels;
-  const int64_t taps = element_count(p.window.kernel);
+  const int64_t taps = std::min(element_count(p.window.kernel), in);
+  if (c.output(0).elements() == 0) return;
   for_ranges(c.pool(), p.batch * out, std::max<int64_t>(1, kGrain / (channels * taps)), [&](int64_t begin, int64_t end) {
     for (int64_t o = begin; o < end; ++o) {
       float* row = y + o * channels;
@@ -137,8 +156,13 @@ void pool_rows(RunContext& c, const Pool& p, Start start, Combine combine, Finis
   });
 }
 
+void check_positions(const RunContext& c, const Pool& p) {
+  if (c.output(0).elements() > 0 && element_count(p.window.in) == 0) c.malformed("its input has no positions to pool over");
+}
+
 void run_max_pool(RunContext& c) {
   const Pool p = read_pool(c.node(), c.input(0).shape());
+  check_positions(c, p);
   if (p.channels_last)
     return pool_rows(c, p, -std::numeric_limits<float>::infinity(), [](float a, float b) { return b > a ? b : a; },
                      [](float*, int64_t, int64_t) {});
@@ -149,6 +173,7 @@ void run_max_pool(RunContext& c) {
 void run_average_pool(RunContext& c) {
   const Pool p = read_pool(c.node(), c.input(0).shape());
   const bool count_padding = c.node().integer("count_include_pad", 0) != 0;
+  check_positions(c, p);
   if (p.channels_last)
     return pool_rows(c, p, 0.0f, [](float a, float b) { return a + b; }, [&](float* row, int64_t inside, int64_t padded) {
       const float divisor = static_cast<float>(count_padding ? padded : inside);

@@ -44,7 +44,7 @@ Granularity read_granularity(const InferContext& c, const Shape& x, const Shape&
   g.block = block;
   g.scales_on_axis = scale[static_cast<size_t>(axis)];
   for (size_t d = 0; d < x.size(); ++d) {
-    const int64_t wanted = static_cast<int64_t>(d) == axis ? (g.axis_size + block - 1) / block : x[d];
+    const int64_t wanted = static_cast<int64_t>(d) == axis ? (g.axis_size > 0 ? (g.axis_size - 1) / block + 1 : 0) : x[d];
     c.require(scale[d] == wanted, "its scale " + to_string(scale) + " does not fit its input " + to_string(x) + " in blocks of " + std::to_string(block));
   }
   return g;

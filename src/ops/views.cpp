@@ -14,6 +14,7 @@ void run_view(RunContext& c) { c.output(0) = c.input(0).reshaped(c.output(0).sha
 
 void infer_dropout(InferContext& c) {
   const Tensor* training = c.data(2);
+  if (training) c.require(training->dtype() == DType::boolean, "its training_mode must be a truth value");
   if (training && training->elements() == 1 && training->values<uint8_t>()[0] != 0)
     c.unsupported("training_mode is true; nibble runs trained networks");
   infer_same(c);
@@ -128,7 +129,7 @@ void infer_unsqueeze(InferContext& c) {
   if (!c.shape_known(0) || !c.data(1)) return c.output_of_unknown_rank(0, c.dtype(0));
   const Shape& x = c.shape(0);
   const int64_t rank = static_cast<int64_t>(x.size()) + c.data(1)->elements();
-  c.require(rank <= 64, "asks for " + std::to_string(rank) + " dimensions");
+  c.require(rank <= 64 && c.data(1)->elements() <= 64, "asks for " + std::to_string(rank) + " dimensions");
   const auto added = marked_axes(c, *c.data(1), rank);
   Shape shape;
   size_t next = 0;

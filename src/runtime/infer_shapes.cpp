@@ -52,7 +52,7 @@ std::vector<std::string> infer_shapes(graph::Graph& graph) {
       inputs[i] = {true, v.dtype, v.shape_known, v.shape, v.constant && !v.constant.quantization() ? &v.constant : nullptr};
     }
     std::vector<ops::OutputFacts> outputs(node.outputs.size());
-    ops::infer_node(node, inputs, outputs);
+    ops::infer_node(*ops::find_operator(node.op, node.domain), node, inputs, outputs);
     for (size_t i = 0; i < outputs.size(); ++i) {
       if (node.outputs[i] == kNoValue) continue;
       Value& v = graph.value(node.outputs[i]);

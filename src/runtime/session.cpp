@@ -40,7 +40,8 @@ Session::Session(const graph::Graph& graph, base::ThreadPool& pool, SessionOptio
   std::vector<bool> stays_quantized(count, true);
   for (NodeId id = 0; id < graph_.node_count(); ++id) {
     const Node& node = graph_.node(id);
-    const bool takes_codes = ops::find_operator(node.op, node.domain)->takes_quantized_weight;
+    operators_.push_back(ops::find_operator(node.op, node.domain));
+    const bool takes_codes = operators_.back()->takes_quantized_weight;
     for (const ValueId v : node.inputs) {
       if (v == kNoValue) continue;
       ++reads_[static_cast<size_t>(v)];
@@ -81,6 +82,7 @@ void Session::observe(ValueId id, const Tensor& value) const {
 
 void Session::run_node(NodeId id, std::vector<Tensor>& values) {
   const Node& node = graph_.node(id);
+  const ops::Operator& op = *operators_[static_cast<size_t>(id)];
   std::vector<Tensor> inputs(node.inputs.size());
   std::vector<ops::InputFacts> facts(node.inputs.size());
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -91,7 +93,7 @@ void Session::run_node(NodeId id, std::vector<Tensor>& values) {
     facts[i] = {true, codes ? tensor::DType::f32 : inputs[i].dtype(), true, inputs[i].shape(), codes ? nullptr : &inputs[i]};
   }
   std::vector<ops::OutputFacts> out(node.outputs.size());
-  ops::infer_node(node, facts, out);
+  ops::infer_node(op, node, facts, out);
   std::vector<Tensor> outputs(node.outputs.size());
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (node.outputs[i] == kNoValue) continue;
@@ -109,7 +111,7 @@ void Session::run_node(NodeId id, std::vector<Tensor>& values) {
   }
   ops::RunContext context(node, inputs, outputs, pool_, states_[static_cast<size_t>(id)]);
   const auto start = std::chrono::steady_clock::now();
-  ops::find_operator(node.op, node.domain)->run(context);
+  op.run(context);
   if (options_.profile) {
     auto& time = times_[static_cast<size_t>(id)];
     ++time.runs;

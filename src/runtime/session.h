@@ -10,6 +10,10 @@
 #include "graph/graph.h"
 #include "runtime/buffer_pool.h"
 
+namespace nibble::ops {
+struct Operator;
+}
+
 namespace nibble::runtime {
 
 struct SessionOptions {
@@ -59,7 +63,8 @@ class Session {
   std::vector<tensor::Tensor> constants_;   // by value; decoded where the reader wants floats
   std::vector<int32_t> reads_;              // by value: how many nodes read it
   std::vector<std::vector<size_t>> watched_;  // by value: indices into options_.watched
-  std::vector<std::any> states_;            // by node
+  std::vector<const ops::Operator*> operators_;  // by node
+  std::vector<std::any> states_;                 // by node
   std::vector<NodeTime> times_;
   size_t output_count_ = 0;  // the graph's own; watched values follow
   Observer observer_;

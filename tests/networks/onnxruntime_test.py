@@ -5,7 +5,8 @@ For each network, on real inputs:
   float    outputs within 1e-4 of the output's largest value
   W4A16    onnx.checker accepts the file; it loads with optimisations on and off; with onnxruntime's float arithmetic the
            outputs are within 1e-3; the default arithmetic (int8 activations in MatMul) is reported
-  W4A8, W4A4   the same; top class agreement at least 99.5 %; and layer by layer, fed the same inputs, codes differ by at most
+  W4A8, W4A4   the same; top class agreement at least 99.5 % (or onnxruntime's with itself under a change of 1e-7, where the
+           network is that unstable); and layer by layer, fed the same inputs, codes differ by at most
            one, and only where the value lies within 1e-5 of a tie between two codes
   int8     the file of --also-int8 gives the same outputs as the 4-bit one
 """
@@ -143,7 +144,12 @@ for network in chosen:
                 check(relative(plain, ours) < 1e-3 and relative(optimised, ours) < 1e-3, text.format(relative(plain, ours)))
             else:
                 same = min(agreement(plain, ours), agreement(default, ours))
-                check(same >= 0.995, f"{text.format(relative(plain, ours))}, same top class {100 * same:.1f} %")
+                # A network that 4-bit activations broke amplifies any rounding: it cannot agree better with us than with itself.
+                moved = (x * (1 + 1e-7 * np.random.default_rng(0).standard_normal(x.shape))).astype(np.float32)
+                itself = agreement(plain, run_onnxruntime(session(out, False), moved, batch))
+                if itself < 0.995:
+                    print(f"       onnxruntime agrees with itself on {100 * itself:.1f} % when its input moves by one part in ten million")
+                check(same >= min(0.995, itself), f"{text.format(relative(plain, ours))}, same top class {100 * same:.1f} %")
                 check_layers(out, x[:20] if batch > 20 else x[:20], work, min(batch, 20))
 print(f"{len(failures)} failures")
 sys.exit(1 if failures else 0)

@@ -18,6 +18,11 @@ using tensor::DType;
 using tensor::Shape;
 using tensor::Tensor;
 
+/// A constant whose bytes are its numbers, not the codes of quantized ones.
+bool is_plain_constant(const Graph& graph, ValueId value) {
+  return graph.is_constant(value) && !graph.value(value).constant.quantization();
+}
+
 /// The convolution (or product) that alone feeds `value`, when it has a float constant weight; else -1.
 NodeId foldable_producer(const Graph& graph, ValueId value, const std::vector<NodeId>& producers,
                          const std::vector<std::vector<NodeId>>& consumers) {
@@ -28,10 +33,10 @@ NodeId foldable_producer(const Graph& graph, ValueId value, const std::vector<No
   const bool gemm = node.op == "Gemm" && node.domain.empty() && node.integer("transB", 0) == 1 &&
                     node.real("alpha", 1.0f) == 1.0f && node.real("beta", 1.0f) == 1.0f;
   if (!conv && !gemm) return -1;
-  if (!graph.is_constant(node.input(1)) || graph.value(node.input(1)).constant.dtype() != DType::f32 ||
-      graph.value(node.input(1)).constant.quantization())
-    return -1;
-  if (node.input(2) != kNoValue && !graph.is_constant(node.input(2))) return -1;
+  if (!is_plain_constant(graph, node.input(1)) || graph.value(node.input(1)).constant.dtype() != DType::f32) return -1;
+  const Tensor& weight = graph.value(node.input(1)).constant;
+  if (weight.rank() < 2 || weight.elements() == 0) return -1;
+  if (node.input(2) != kNoValue && !is_plain_constant(graph, node.input(2))) return -1;
   return id;
 }
 
@@ -60,7 +65,7 @@ void fold_batch_normalization(Graph& graph) {
   for (NodeId bn = 0; bn < graph.node_count(); ++bn) {
     if (graph.node(bn).removed || graph.node(bn).op != "BatchNormalization" || !graph.node(bn).domain.empty()) continue;
     bool constants = true;
-    for (size_t i = 1; i < 5; ++i) constants = constants && graph.is_constant(graph.node(bn).input(i));
+    for (size_t i = 1; i < 5; ++i) constants = constants && is_plain_constant(graph, graph.node(bn).input(i));
     if (!constants) continue;
     const NodeId id = foldable_producer(graph, graph.node(bn).input(0), producers, consumers);
     if (id < 0) continue;
@@ -102,7 +107,7 @@ void fold_bias(Graph& graph) {
     if (node.removed || node.op != "Add" || !node.domain.empty()) continue;
     for (size_t side = 0; side < 2; ++side) {
       const ValueId addend = graph.node(add).input(side), value = graph.node(add).input(1 - side);
-      if (!graph.is_constant(addend) || graph.is_constant(value)) continue;
+      if (!is_plain_constant(graph, addend) || value == kNoValue || graph.is_constant(value)) continue;
       const NodeId id = foldable_producer(graph, value, producers, consumers);
       if (id < 0 || graph.node(id).op != "Conv") continue;
       const Shape& weight = graph.value(graph.node(id).input(1)).constant.shape();
@@ -115,6 +120,7 @@ void fold_bias(Graph& graph) {
       auto bias = bias_of(graph, graph.node(id), weight[0]);
       if (!per_channel || bias.empty()) continue;
       const auto values = ops::decode_numbers(constant);
+      if (values.size() != 1 && values.size() != bias.size()) continue;
       for (size_t o = 0; o < bias.size(); ++o) bias[o] += values[values.size() == 1 ? 0 : o];
       set_bias(graph, id, bias, graph.value(addend).name + "_bias");
       graph.node(id).outputs[0] = graph.node(add).outputs[0];

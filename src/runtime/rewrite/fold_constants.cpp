@@ -28,7 +28,7 @@ void fold_constants(graph::Graph& graph, base::ThreadPool& pool, const base::Lim
     // The shape of a known value is known too, though the value is not.
     if (!constant && node.op == "Shape" && node.domain.empty()) {
       const graph::Value& v = graph.value(node.inputs[0]);
-      if (!v.shape_known || !tensor::is_known(v.shape)) continue;
+      if (!v.shape_known || !tensor::is_known(v.shape) || node.outputs[0] == kNoValue) continue;
       const int64_t rank = static_cast<int64_t>(v.shape.size());
       const auto place = [&](int64_t p) { return std::clamp<int64_t>(p < 0 ? p + rank : p, 0, rank); };
       const int64_t start = place(node.integer("start", 0)), end = std::max(start, place(node.integer("end", rank)));
@@ -40,7 +40,7 @@ void fold_constants(graph::Graph& graph, base::ThreadPool& pool, const base::Lim
     }
     if (!constant) continue;
     std::vector<ops::OutputFacts> out(node.outputs.size());
-    ops::infer_node(node, facts, out);
+    ops::infer_node(*op, node, facts, out);
     int64_t bytes = 0;
     bool fits = true;
     for (const auto& o : out) {

@@ -25,7 +25,9 @@ bool describe_activation(const Graph& graph, const Node& node, Node& target) {
   float limits[2];
   for (size_t i = 0; i < 2; ++i) {
     if (!graph.is_constant(node.input(i + 1))) return false;
-    limits[i] = static_cast<float>(ops::decode_numbers(graph.value(node.input(i + 1)).constant).at(0));
+    const tensor::Tensor& limit = graph.value(node.input(i + 1)).constant;
+    if (limit.elements() != 1 || limit.quantization()) return false;
+    limits[i] = static_cast<float>(ops::decode_numbers(limit).at(0));
   }
   target.attributes["activation"] = std::string("Clip");
   target.attributes["low"] = limits[0];

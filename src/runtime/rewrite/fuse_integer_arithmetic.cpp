@@ -80,7 +80,7 @@ void fuse_integer_arithmetic(Graph& graph) {
     if (!graph.is_constant(node.input(1))) continue;
     const Tensor& weight = graph.value(node.input(1)).constant;
     const bool outputs_last = matmul || (gemm && node.integer("transB", 0) == 0);
-    if (!ops::is_integer_weight(weight, outputs_last)) continue;
+    if (weight.elements() == 0 || !ops::is_integer_weight(weight, outputs_last)) continue;
     if (conv && weight.rank() != 4) continue;
     if (!conv && weight.rank() != 2) continue;
     const int64_t outputs = weight.shape()[outputs_last ? 1 : 0];
