@@ -40,12 +40,13 @@ namespace {
 /// Batches of the calibration data for the network's only input.
 quant::NextBatch batches(const data::Dataset& dataset, const graph::Graph& graph, int64_t total, base::ThreadPool& pool) {
   int64_t fixed = 0;
-  const int64_t size = takes_any_batch(graph, fixed) ? 16 : fixed;
+  const bool any = takes_any_batch(graph, fixed);
+  const int64_t size = any ? quant::calibration_batch(graph) : fixed;
   auto at = std::make_shared<int64_t>(0);
-  return [&dataset, &pool, at, size, total]() -> std::vector<tensor::Tensor> {
+  return [&dataset, &pool, at, any, size, total]() -> std::vector<tensor::Tensor> {
     while (*at < total) {
       const int64_t count = std::min(size, total - *at);
-      if (count < size && size != 16) return {};  // a fixed batch cannot be filled
+      if (count < size && !any) return {};  // a fixed batch cannot be filled
       data::Batch batch = dataset.batch(*at, count, pool);
       *at += count;
       if (batch.values) return {batch.values};

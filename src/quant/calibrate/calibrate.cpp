@@ -29,6 +29,37 @@ Calibration calibrate(const graph::Graph& graph, const std::vector<std::string>&
   return calibration;
 }
 
+int64_t activation_bytes(const graph::Graph& graph) {
+  const auto bytes_of = [&](graph::ValueId id) {
+    if (id == graph::kNoValue || graph.is_constant(id) || !graph.value(id).shape_known) return 0.0;
+    double bytes = tensor::bits_of(graph.value(id).dtype) / 8.0;
+    const auto& shape = graph.value(id).shape;
+    for (size_t d = 0; d < shape.size(); ++d)
+      if (d > 0 && shape[d] == tensor::kUnknown) return 0.0;
+      else if (shape[d] != tensor::kUnknown) bytes *= static_cast<double>(shape[d]);
+    return bytes;
+  };
+  std::vector<int32_t> reads(static_cast<size_t>(graph.value_count()), 0);
+  double alive = 0, most = 0;
+  for (graph::NodeId id = 0; id < graph.node_count(); ++id)
+    for (const graph::ValueId v : graph.node(id).inputs)
+      if (v != graph::kNoValue) ++reads[static_cast<size_t>(v)];
+  for (const graph::ValueId v : graph.inputs) alive += bytes_of(v);
+  for (graph::NodeId id = 0; id < graph.node_count(); ++id) {
+    const graph::Node& node = graph.node(id);
+    for (const graph::ValueId v : node.outputs) alive += bytes_of(v);
+    most = std::max(most, alive);
+    for (const graph::ValueId v : node.inputs)
+      if (v != graph::kNoValue && --reads[static_cast<size_t>(v)] == 0) alive -= bytes_of(v);
+  }
+  return static_cast<int64_t>(std::min(most, 9e18));
+}
+
+int64_t calibration_batch(const graph::Graph& graph) {
+  constexpr int64_t kBytes = int64_t{48} << 20;
+  return std::clamp<int64_t>(kBytes / std::max<int64_t>(1, activation_bytes(graph)), 1, 16);
+}
+
 void add_weight_ranges(Calibration& calibration, const graph::Graph& graph) {
   for (graph::NodeId id = 0; id < graph.node_count(); ++id) {
     const graph::Node& node = graph.node(id);
