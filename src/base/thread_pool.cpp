@@ -47,12 +47,16 @@ int available_threads() {
 }
 
 struct ThreadPool::State {
+  /// `members` counts the workers inside the present job; with kClosed set nobody joins any more. A worker that wakes too
+  /// late finds the job closed and costs the caller nothing.
+  static constexpr int kClosed = 1 << 30;
+
   std::vector<std::thread> workers;
   std::mutex mutex;
   std::condition_variable wake, finished;
   std::atomic<uint64_t> generation{0};
   std::atomic<bool> stop{false};
-  std::atomic<int> busy{0};
+  std::atomic<int> members{kClosed};
   std::atomic<int64_t> next{0};
   int64_t count = 0;
   const std::function<void(int64_t, int)>* body = nullptr;
@@ -75,6 +79,13 @@ struct ThreadPool::State {
     }
   }
 
+  bool join() {
+    int seen = members.load(std::memory_order_acquire);
+    while (!(seen & kClosed))
+      if (members.compare_exchange_weak(seen, seen + 1, std::memory_order_acq_rel)) return true;
+    return false;
+  }
+
   void serve(int worker) {
     inside_pool = true;
     uint64_t seen = 0;
@@ -87,8 +98,9 @@ struct ThreadPool::State {
         if (stop.load()) return;
         seen = generation.load();
       }
+      if (!join()) continue;
       drain(worker);
-      if (busy.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      if (members.fetch_sub(1, std::memory_order_acq_rel) == kClosed + 1) {
         const std::lock_guard lock(mutex);
         finished.notify_one();
       }
@@ -127,17 +139,18 @@ void ThreadPool::for_each(int64_t count, const std::function<void(int64_t, int)>
     s.count = count;
     s.next = 0;
     s.failure = nullptr;
-    s.busy = static_cast<int>(s.workers.size());
+    s.members.store(0, std::memory_order_release);
     s.generation.fetch_add(1, std::memory_order_release);
   }
   s.wake.notify_all();
   inside_pool = true;
   s.drain(0);
   inside_pool = false;
-  for (int i = 0; i < 2000 && s.busy.load(std::memory_order_acquire) != 0; ++i) relax();
-  {
+  s.members.fetch_or(State::kClosed, std::memory_order_acq_rel);
+  for (int i = 0; i < 2000 && s.members.load(std::memory_order_acquire) != State::kClosed; ++i) relax();
+  if (s.members.load(std::memory_order_acquire) != State::kClosed) {
     std::unique_lock lock(s.mutex);
-    s.finished.wait(lock, [&] { return s.busy.load() == 0; });
+    s.finished.wait(lock, [&] { return s.members.load() == State::kClosed; });
   }
   if (s.failure) std::rethrow_exception(s.failure);
 }

@@ -139,12 +139,12 @@ std::string to_text(const Report& r, bool all_layers) {
     row("energy an inference", two ? about + energy_text(b.energy->joules) : "", about + energy_text(r.after.energy->joules), estimated ? "estimated (no counter on this machine)" : "measured: " + r.after.energy->source);
   }
   std::string text = two ? t.text({false, false, false, false}) : t.text({false, false, false});
-  if (!r.scheme.empty()) text += "\n  scheme       " + base::printable(r.scheme, 400) + "\n";
-  if (!r.positions.empty()) text += "  quantized    " + r.positions + "\n";
+  if (!r.scheme.empty()) text += "\n  scheme       " + wrapped(base::printable(r.scheme, 400), 15, 15) + "\n";
+  if (!r.positions.empty()) text += "  quantized    " + wrapped(r.positions, 15, 15) + "\n";
   if (r.after.energy && r.after.energy->estimated) text += "  energy from  " + r.after.energy->source + "\n";
   if (!c.layers.empty()) text += "\n" + layers_table(c, all_layers);
   const std::string sentence = verdict(r);
-  if (!sentence.empty()) text += "\n  " + sentence + "\n";
+  if (!sentence.empty()) text += "\n  " + wrapped(sentence, 2, 2) + "\n";
   if (!r.next.empty()) text += "  To do better: " + r.next + "\n";
   return text;
 }

@@ -40,6 +40,25 @@ std::string Table::text(const std::vector<bool>& right, int indent) const {
   return out;
 }
 
+std::string wrapped(std::string_view text, size_t used, size_t indent, size_t width) {
+  std::string out;
+  while (!text.empty()) {
+    size_t end = text.find_first_of(" ,");
+    end = end == std::string_view::npos ? text.size() : end + 1;
+    const std::string_view word = text.substr(0, end);
+    text.remove_prefix(end);
+    const size_t columns = display_width(word) - (word.back() == ' ' ? 1 : 0);
+    if (used + columns > width && used > indent) {
+      while (!out.empty() && out.back() == ' ') out.pop_back();
+      out += "\n" + std::string(indent, ' ');
+      used = indent;
+    }
+    out += word;
+    used += display_width(word);
+  }
+  return out;
+}
+
 std::string bytes_text(int64_t bytes) {
   const auto b = static_cast<double>(bytes);
   if (bytes < 1000) return fmt::format("{} bytes", bytes);

@@ -105,7 +105,7 @@ void print_map(const std::vector<float>& values, fit::Map map, std::vector<std::
 void print_maps() {
   for (const auto& [title, values] : std::vector<std::pair<std::string, std::vector<float>>>{
            {"Values on one side of zero", {2.0f, 2.2f, 2.5f, 2.6f, 3.0f, 3.1f, 3.4f, 3.5f}},
-           {"Values around zero, zero among them", {-0.7f, -0.25f, 0.0f, 0.1f, 0.3f, 0.4f, 0.65f, 0.8f}}}) {
+           {"Values around zero, zero among them", {-0.55f, -0.2f, 0.0f, 0.1f, 0.3f, 0.4f, 0.65f, 0.8f}}}) {
     print("### " + title + "\n");
     std::vector<std::vector<std::string>> rows;
     for (const fit::Map map : {fit::Map::kMinmax, fit::Map::kAffine}) print_map(values, map, rows);

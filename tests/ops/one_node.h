@@ -7,13 +7,15 @@
 
 #include "base/error.h"
 #include "ops/operator.h"
+#include "runtime/infer_shapes.h"
 #include "runtime/session.h"
 #include "support/graph_builder.h"
 
 namespace nibble::test {
 
-/// Runs one node named "n" on tensors; an empty Tensor is an omitted input. `constants` says which inputs (by place) are
-/// constants of the network, which decides what its Session may prepare; the others are network inputs.
+/// Runs one node named "n" on tensors; an empty Tensor is an omitted input. With `constants` all inputs but the first are
+/// constants of the network, which decides what its Session may prepare; the others are network inputs. `optimize`: in the
+/// Session's own form, with shapes inferred before, as networks from files run.
 inline std::vector<tensor::Tensor> run_node(const std::string& op, const std::vector<tensor::Tensor>& inputs,
                                             std::map<std::string, graph::Attribute> attributes = {}, bool optimize = false,
                                             bool constants = false, const std::string& domain = "", int outputs = 1,
@@ -44,10 +46,12 @@ inline std::vector<tensor::Tensor> run_node(const std::string& op, const std::ve
     node.outputs.push_back(results.back());
   }
   b.graph.add_node(std::move(node));
+  graph::Graph g = b.finish(results);
+  if (optimize) runtime::infer_shapes(g);
   base::ThreadPool pool(threads);
   runtime::SessionOptions options;
   options.optimize = optimize;
-  return runtime::Session(b.finish(results), pool, options).run(given);
+  return runtime::Session(g, pool, options).run(given);
 }
 
 /// Expects `run` to end in an Error of that kind whose place names the node "n".

@@ -225,7 +225,7 @@ Plan make_plan(const Graph& graph, const Scheme& scheme, const Calibration* cali
   // The float weights stay mapped; a layer at work holds its codes, parameters and a packed copy. A calibration holds the
   // weights as its convolutions want them, and the activations of a batch, as much again for copies in other layouts and buffers that wait for their next use (measured:
   // between 0.75 and 1.1 of this on the networks that the tests know).
-  constexpr int64_t kProgram = int64_t{12} << 20;
+  constexpr int64_t kProgram = int64_t{16} << 20;
   plan.memory_bytes = kProgram + constants + after + 2 * largest;
   if (!plan.activations.empty()) {
     const int64_t batch = activation_bytes(graph) * calibration_batch(graph);
