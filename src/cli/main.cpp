@@ -1,5 +1,6 @@
 #include <cstdio>
 #include <new>
+#include <sstream>
 
 #include "base/error.h"
 #include "cli/command.h"
@@ -27,12 +28,11 @@ int run(int argc, char** argv) {
 #undef NIBBLE_COMMAND
   try {
     app.parse(argc, argv);
-  } catch (const CLI::CallForHelp& e) {
-    return app.exit(e);
-  } catch (const CLI::CallForVersion& e) {
-    return app.exit(e);
-  } catch (const CLI::CallForAllHelp& e) {
-    return app.exit(e);
+  } catch (const CLI::Success& e) {  // --help and --version
+    std::ostringstream text;
+    const int status = app.exit(e, text, text);
+    cli::print(text.str());
+    return status;
   } catch (const CLI::ParseError& e) {
     return fail(2, std::string(e.what()) + "; see `nibble --help`");
   }

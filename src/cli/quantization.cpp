@@ -25,6 +25,7 @@ void add_quantization_flags(CLI::App& command, QuantizationFlags& flags, const s
   option("--clip", "clip", "how ranges are chosen: minmax, percentile, mse", "RULE");
   option("--act-clip", "act-clip", "the same for activations alone", "RULE");
   option("--percentile", "percentile", "for clip=percentile (default 99.99)", "P");
+  option("--bias-correction", "bias-correction", "with data, take back from biases what quantized weights add to the mean output: on (default) or off", "WHAT");
   option("--positions", "positions", "which activations are quantized: compute (inputs of convolutions and products) or all (inputs of residual additions too)", "WHICH");
   option("--keep", "keep", "leave layers at 8 bits (or LAYERS:16): first, last, depthwise or a layer's name", "LAYERS");
   command.add_option("--calib", flags.calibration_data, "data that shows what the activations look like (needed below 16-bit activations)")->type_name("DATA");
@@ -97,16 +98,15 @@ PlannedQuantization plan_quantization(const Network& network, const Quantization
     if (layer.bits == 16 || (!layer.note.empty() && layer.bits == 8)) context.console->line("", base::printable(layer.name) + ": " + layer.note);
   for (const std::string& out : q.plan.left_out) context.console->line("left out", out);
 
-  const bool needs_data = !q.plan.activations.empty() || !flags.save_ranges.empty();
   if (plan_only) return q;
   if (!flags.ranges.empty()) {
     const auto file = base::MappedFile::open(flags.ranges);
     q.calibration = quant::calibration_from_json(base::as_text(file->bytes()), flags.ranges.string(), context.limits);
-  } else if (needs_data && !flags.calibration_data.empty()) {
+  } else if (!flags.calibration_data.empty()) {
     const auto dataset = open_data(flags.calibration_data, data_flags, network, context);
     const int64_t total = std::min(dataset->size(), flags.calibration_samples);
     if (total < dataset->size()) context.console->note(fmt::format("calibrating on {} of {} samples (--calib-samples N, --shuffle SEED)", total, dataset->size()));
-    q.calibration = quant::calibrate(q.graph, quant::observed_values(q.plan), batches(*dataset, q.graph, total, *context.pool), total, *context.pool, *context.console, context.limits);
+    q.calibration = quant::calibrate(q.graph, quant::observed_values(q.graph, q.plan), batches(*dataset, q.graph, total, *context.pool), total, *context.pool, *context.console, context.limits);
     q.calibration->source = dataset->describe();
   } else if (!q.plan.activations.empty()) {
     base::fail_usage("scheme " + scheme.base, "quantizes activations, which needs data that shows their ranges", "add --calib DATA or --ranges FILE");

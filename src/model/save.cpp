@@ -39,16 +39,20 @@ void used_domains(const Graph& g, const std::map<std::string, int64_t>& known, s
   }
 }
 
+/// The form that the writer takes: quantized constants expanded, opset and domains those that are used.
+void make_writable(Graph& g) {
+  expand_quantized_constants(g);
+  g.opset = lowest_opset(g);
+  std::map<std::string, int64_t> domains;
+  used_domains(g, g.domains, domains);
+  g.domains = std::move(domains);
+}
+
 /// One output on its way: files that exist under temporary names until `commit`.
 class Output {
  public:
   Output(Graph g, const std::filesystem::path& path, const SaveOptions& options) : path_(path) {
-    expand_quantized_constants(g);
-    g.opset = lowest_opset(g);
-    std::map<std::string, int64_t> domains;
-    used_domains(g, g.domains, domains);
-    g.domains = std::move(domains);
-
+    make_writable(g);
     io::onnx::WriteOptions write_options;
     write_options.producer = options.producer;
     uint64_t size = io::onnx::written_size(g, write_options);
@@ -110,6 +114,14 @@ class Output {
 };
 
 }  // namespace
+
+uint64_t saved_size(const Graph& g) {
+  Graph portable = g;
+  guard_narrow_activations(portable);
+  write_integer_biases(portable);
+  make_writable(portable);
+  return io::onnx::written_size(portable);
+}
 
 SaveResult save(const Graph& g, const std::filesystem::path& path, const SaveOptions& options) {
   NIBBLE_INVARIANT(g.opset == kCanonicalOpset);

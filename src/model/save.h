@@ -34,6 +34,9 @@ struct SaveResult {
 /// Throws Error: kUsage (output exists, output is an input), kUnsupported (a format without an ONNX form), kIo (disk).
 SaveResult save(const graph::Graph& g, const std::filesystem::path& path, const SaveOptions& options);
 
+/// Bytes of the file that `save` would write, tensors included; the same Errors for what it refuses to write.
+uint64_t saved_size(const graph::Graph& g);
+
 /// The lowest opset from 21 up that has every operator, attribute and number type of `g`, a Graph of the canonical
 /// opset.
 int64_t lowest_opset(const graph::Graph& g);

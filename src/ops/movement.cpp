@@ -106,7 +106,7 @@ void infer_concat(InferContext& c) {
     c.require(x.size() == shape.size(), "its inputs differ in rank: " + to_string(shape) + " and " + to_string(x));
     for (size_t d = 0; d < x.size(); ++d) {
       int64_t& size = shape[d];
-      if (static_cast<int64_t>(d) == axis) size = size == kUnknown || x[d] == kUnknown ? kUnknown : size + x[d];
+      if (static_cast<int64_t>(d) == axis) size = size == kUnknown || x[d] == kUnknown ? kUnknown : std::min(size + x[d], 2 * kMostElements);  // refused in the end
       else if (size == kUnknown) size = x[d];
       else c.require(x[d] == kUnknown || x[d] == size, "its inputs " + to_string(shape) + " and " + to_string(x) + " differ outside axis " + std::to_string(axis));
     }

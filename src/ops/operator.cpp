@@ -29,9 +29,18 @@ const InputFacts& InferContext::input(size_t i) const {
   return inputs_[i];
 }
 
+bool is_computable(const Shape& shape) {
+  int64_t product = 1;
+  for (const int64_t size : shape)
+    if (size > kMostElements / product) return false;
+    else if (size > 0) product *= size;
+  return true;
+}
+
 void InferContext::output(size_t i, DType dtype, Shape shape) {
   if (i >= outputs_.size()) return;
   for (const int64_t size : shape) require(size >= 0 || size == kUnknown, "an output size would be negative");
+  if (!is_computable(shape)) base::fail_limit(node_.describe(), "its output " + to_string(shape) + " is too large");
   outputs_[i] = {dtype, true, std::move(shape)};
 }
 

@@ -23,6 +23,11 @@ using tensor::Shape;
 using tensor::Tensor;
 using tensor::to_string;
 
+/// Bound on the product of a shape's known sizes (empty dimensions left out), so that counts of elements, bits and bytes fit
+/// 64 bits. Far above what a Tensor may have.
+inline constexpr int64_t kMostElements = int64_t{1} << 45;
+bool is_computable(const Shape& shape);
+
 /// What is known of one input before the node runs. At run time everything is known.
 struct InputFacts {
   bool present = false;

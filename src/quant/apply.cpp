@@ -1,6 +1,7 @@
 #include "quant/apply.h"
 
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <map>
 
@@ -8,6 +9,8 @@
 #include "codec/format.h"
 #include "fit/quantize.h"
 #include "model/portable_form.h"
+#include "model/save.h"
+#include "quant/input_statistics.h"
 #include "runtime/infer_shapes.h"
 
 namespace nibble::quant {
@@ -31,7 +34,7 @@ Tensor finite_weight(const Tensor& weight) {
 }
 
 fit::QuantizedMatrix quantize_weight(const LayerPlan& layer, const Tensor& weight, const Scheme& scheme,
-                                     const Calibration* calibration, base::ThreadPool& pool) {
+                                     const Calibration* calibration, const InputStatistics& inputs, base::ThreadPool& pool) {
   fit::MatrixView view{weight.values<float>().data(), layer.rows, layer.columns, layer.columns, 1};
   if (layer.transposed) {
     view.row_stride = 1;
@@ -47,7 +50,7 @@ fit::QuantizedMatrix quantize_weight(const LayerPlan& layer, const Tensor& weigh
   }
   fit::ClipOptions options;
   options.percentile = scheme.percentile;
-  return fit::quantize_matrix(view, layer.grid, layer.group, layer.per_tensor, *scheme.clip, *scheme.round, options, {}, pool);
+  return fit::quantize_matrix(view, layer.grid, layer.group, layer.per_tensor, *scheme.clip, *scheme.round, options, inputs.mean_square, pool);
 }
 
 /// Adds QuantizeLinear and DequantizeLinear after `a.value`; returns what readers of the quantized value read.
@@ -108,10 +111,11 @@ void quantize_activations(Graph& graph, const Plan& plan) {
   }
 }
 
-}  // namespace
+/// What a layer's weight becomes: codes with their Quantization, and what the report says of it.
+using MakeCodes = std::function<fit::QuantizedMatrix(const LayerPlan&, const InputStatistics&)>;
 
-std::vector<LayerResult> apply(Graph& graph, const Plan& plan, const Calibration* calibration, base::ThreadPool& pool,
-                               base::Progress& progress) {
+std::vector<LayerResult> apply_with(Graph& graph, const Plan& plan, const Calibration* calibration, const MakeCodes& make_codes,
+                                    base::Progress& progress) {
   std::vector<LayerResult> results;
   std::map<std::pair<ValueId, bool>, std::pair<ValueId, LayerResult>> done;  // a weight that several nodes share
   progress.begin("quantize", static_cast<int64_t>(plan.layers.size()), "layers");
@@ -119,17 +123,11 @@ std::vector<LayerResult> apply(Graph& graph, const Plan& plan, const Calibration
   for (const LayerPlan& layer : plan.layers) {
     progress.check_cancelled();
     if (layer.bits < 16) {
+      const InputStatistics inputs = calibration ? input_statistics(graph, layer, *calibration) : InputStatistics();
       const auto key = std::make_pair(layer.weight, layer.transposed);
       auto it = done.find(key);
       if (it == done.end()) {
-        const Tensor weight = finite_weight(graph.value(layer.weight).constant);
-        const fit::QuantizedMatrix q = [&] {
-          try {
-            return quantize_weight(layer, weight, plan.scheme, calibration, pool);
-          } catch (const base::Error& e) {
-            throw e.within("tensor " + base::in_quotes(layer.weight_name));
-          }
-        }();
+        const fit::QuantizedMatrix q = make_codes(layer, inputs);
         const Tensor codes = fit::to_tensor(q, layer.shape, layer.transposed);
         LayerResult result;
         result.name = layer.name;
@@ -140,6 +138,8 @@ std::vector<LayerResult> apply(Graph& graph, const Plan& plan, const Calibration
         const ValueId id = graph.add_constant(layer.weight_name, codes, graph::Role::kWeight);
         it = done.emplace(key, std::make_pair(id, result)).first;
       }
+      if (plan.scheme.correct_bias)
+        correct_bias(graph, layer, finite_weight(graph.value(layer.weight).constant), graph.value(it->second.first).constant, inputs);
       graph.node(layer.node).inputs[1] = it->second.first;
       results.push_back(it->second.second);
       results.back().name = layer.name;
@@ -158,6 +158,55 @@ std::vector<LayerResult> apply(Graph& graph, const Plan& plan, const Calibration
   }
   runtime::infer_shapes(graph);
   return results;
+}
+
+/// Codes and parameters that take the room of real ones.
+fit::QuantizedMatrix placeholder(const LayerPlan& layer, const InputStatistics&) {
+  fit::QuantizedMatrix q;
+  q.grid = layer.grid;
+  q.rows = layer.rows;
+  q.columns = layer.columns;
+  q.group = layer.group ? layer.group : layer.columns;
+  q.per_tensor = layer.per_tensor;
+  q.codes.assign(static_cast<size_t>(layer.rows * layer.columns), 0);
+  codec::GroupParams params;
+  params.scale = 1;
+  q.params.assign(static_cast<size_t>(layer.per_tensor ? 1 : layer.rows * q.groups_per_row()), params);
+  return q;
+}
+
+}  // namespace
+
+std::vector<LayerResult> apply(Graph& graph, const Plan& plan, const Calibration* calibration, base::ThreadPool& pool, base::Progress& progress) {
+  const auto quantize = [&](const LayerPlan& layer, const InputStatistics& inputs) {
+    try {
+      return quantize_weight(layer, finite_weight(graph.value(layer.weight).constant), plan.scheme, calibration, inputs, pool);
+    } catch (const base::Error& e) {
+      throw e.within("tensor " + base::in_quotes(layer.weight_name));
+    }
+  };
+  return apply_with(graph, plan, calibration, quantize, progress);
+}
+
+int64_t predicted_file_bytes(const Graph& graph, const Plan& plan) {
+  Graph copy = graph;
+  Plan filled = plan;
+  for (ActivationPlan& a : filled.activations) {
+    a.calibrated = true;
+    a.params.scale = 1;
+  }
+  // Bias correction gives a bias to layers without one, where a calibration knows their inputs.
+  for (const LayerPlan& layer : plan.layers) {
+    if (!plan.scheme.correct_bias || plan.activations.empty() || layer.bits == 16 || layer.op == "MatMul") continue;
+    if (copy.node(layer.node).input(2) != graph::kNoValue) continue;
+    const ValueId bias = copy.add_constant(copy.unique_name(layer.weight_name + "_bias"), Tensor(tensor::DType::f32, {layer.rows}), graph::Role::kBias);
+    copy.node(layer.node).inputs.resize(3, graph::kNoValue);
+    copy.node(layer.node).inputs[2] = bias;
+  }
+  base::NoProgress silent;
+  apply_with(copy, filled, nullptr, placeholder, silent);
+  copy.metadata["nibble.float_bytes"] = std::to_string(plan.bytes_before);
+  return static_cast<int64_t>(model::saved_size(copy));
 }
 
 }  // namespace nibble::quant

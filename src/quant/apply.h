@@ -21,4 +21,8 @@ struct LayerResult {
 std::vector<LayerResult> apply(graph::Graph& graph, const Plan& plan, const Calibration* calibration, base::ThreadPool& pool,
                                base::Progress& progress);
 
+/// Size of the file that this plan leads to, counted on a copy whose codes and scales are placeholders. Throws Error where
+/// the plan's formats cannot be written.
+int64_t predicted_file_bytes(const graph::Graph& graph, const Plan& plan);
+
 }  // namespace nibble::quant

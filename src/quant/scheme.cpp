@@ -113,13 +113,16 @@ void set_option(Scheme& s, std::string_view option) {
     if (status != std::errc{} || end != value.data() + value.size() || !(p > 50 && p <= 100))
       fail_usage(place, "a percentile lies above 50 and is at most 100");
     s.percentile = p;
+  } else if (key == "bias-correction") {
+    if (value != "on" && value != "off") fail_usage(place, "bias-correction is on or off");
+    s.correct_bias = value == "on";
   } else if (key == "positions") {
     if (value != "compute" && value != "all") fail_usage(place, "positions are compute or all");
     s.positions = value == "all" ? Positions::kAll : Positions::kCompute;
   } else if (key == "keep") {
     s.keep.push_back(parse_keep(value, place));
   } else {
-    fail_usage(place, "there is no such key", "keys are map, group, clip, weight-clip, act-clip, round, percentile, positions and keep");
+    fail_usage(place, "there is no such key", "keys are map, group, clip, weight-clip, act-clip, round, percentile, bias-correction, positions and keep");
   }
 }
 
@@ -145,6 +148,7 @@ std::string to_text(const Scheme& s) {
   char number[32];
   const auto end = std::to_chars(number, number + sizeof number, s.percentile).ptr;
   text += ",percentile=" + std::string(number, end);
+  text += std::string(",bias-correction=") + (s.correct_bias ? "on" : "off");
   text += std::string(",positions=") + (s.positions == Positions::kAll ? "all" : "compute");
   for (const Keep& k : s.keep) text += ",keep=" + k.layers + ":" + std::to_string(k.bits);
   return text;

@@ -30,7 +30,7 @@ struct Keep {
 ///   W4A4   W4A8 with uint4 activations
 ///   W8A16, W8A8  the same with int8 symmetric per output channel
 ///
-/// Keys: a number format's name; map=; group=N|channel|tensor; clip=; act-clip=; round=; percentile=; positions=;
+/// Keys: a number format's name; map=; group=N|channel|tensor; clip=; act-clip=; round=; percentile=; bias-correction=on|off; positions=;
 /// keep=LAYERS[:BITS] (again for each rule).
 struct Scheme {
   std::string base;              ///< "W4A16", ...
@@ -42,6 +42,7 @@ struct Scheme {
   const fit::ClipRule* activation_clip = nullptr;
   const fit::RoundMethod* round = nullptr;
   double percentile = 99.99;
+  bool correct_bias = true;  ///< with calibration data: take back from biases what quantized weights add to the mean output
   Positions positions = Positions::kCompute;
   std::vector<Keep> keep;
 };

@@ -42,6 +42,9 @@ void require_supported(const graph::Graph& graph) {
 std::vector<std::string> infer_shapes(graph::Graph& graph) {
   require_supported(graph);
   std::vector<std::string> notes;
+  for (const ValueId v : graph.inputs)
+    if (graph.value(v).shape_known && !ops::is_computable(graph.value(v).shape))
+      base::fail_limit("input " + base::in_quotes(graph.value(v).name), "its shape " + tensor::to_string(graph.value(v).shape) + " is too large");
   for (graph::NodeId id = 0; id < graph.node_count(); ++id) {
     const Node& node = graph.node(id);
     if (node.removed) continue;

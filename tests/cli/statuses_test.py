@@ -54,7 +54,7 @@ poisoned = write("nan.onnx", classifier(poison=(1234, float("nan"))))
 refused(3, "quantize", poisoned, "-o", "x.onnx", says=["nan.onnx", '"w2"', "nan at index 1234", "--nonfinite zero"])
 refused(3, "quantize", write("inf.onnx", classifier(poison=(7, float("-inf")))), "-o", "x.onnx", says=['"w2"', "-inf at index 7"])
 succeeds("quantize", poisoned, "-o", "zeroed.onnx", "--nonfinite", "zero")
-refused(3, "quantize", net, "-o", "x.onnx", "--scheme", "W4A8", "--calib", write("nan.npy", npy([1, 3, 8, 8], [float("nan")] * 192)), says='value "x"')
+refused(3, "quantize", net, "-o", "x.onnx", "--scheme", "W4A8", "--calib", write("nan.npy", npy([1, 3, 8, 8], [float("nan")] * 192)), says=["nan.npy", "sample #0", "NaN"])
 private = model([node("Relu", ["x"], ["y"], channels_last=1)], [value("x", [1, 3])], [value("y")])
 refused(3, "inspect", write("private.onnx", private), says="channels_last")
 

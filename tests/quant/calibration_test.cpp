@@ -123,7 +123,7 @@ TEST(Calibrate, CollectsTheValuesAskedForAndRefusesNaN) {
   base::NoProgress progress;
   const auto run = [&](std::vector<float> values) {
     bool given = false;
-    return calibrate(g, {"x", "y"}, [&]() -> std::vector<Tensor> {
+    return calibrate(g, {{"x", 1}, {"y", 1}}, [&]() -> std::vector<Tensor> {
       if (given) return {};
       given = true;
       return {Tensor::of<float>({2, 2}, values)};
@@ -142,7 +142,7 @@ TEST(Calibrate, CollectsTheValuesAskedForAndRefusesNaN) {
     EXPECT_NE(std::string(e.what()).find("\"x\""), std::string::npos) << e.what();
     EXPECT_NE(std::string(e.what()).find("index 2"), std::string::npos) << e.what();
   }
-  EXPECT_THROW(calibrate(g, {"x"}, [] { return std::vector<Tensor>(); }, 0, pool, progress, {}), base::Error);
+  EXPECT_THROW(calibrate(g, {{"x", 1}}, [] { return std::vector<Tensor>(); }, 0, pool, progress, {}), base::Error);
 }
 
 }  // namespace

@@ -8,8 +8,8 @@ namespace nibble::quant {
 namespace {
 
 TEST(Scheme, BareNamesMeanWhatTheDocumentationSays) {
-  EXPECT_EQ(to_text(parse_scheme("W4A16")), "W4A16:uint4,map=affine,group=32,weight-clip=mse,act-clip=mse,round=nearest,percentile=99.99,positions=compute");
-  EXPECT_EQ(to_text(parse_scheme("W4A8")), "W4A8:int4,map=symmetric,group=channel,weight-clip=mse,act-clip=mse,round=nearest,percentile=99.99,positions=compute");
+  EXPECT_EQ(to_text(parse_scheme("W4A16")), "W4A16:uint4,map=affine,group=32,weight-clip=mse,act-clip=mse,round=nearest,percentile=99.99,bias-correction=on,positions=compute");
+  EXPECT_EQ(to_text(parse_scheme("W4A8")), "W4A8:int4,map=symmetric,group=channel,weight-clip=mse,act-clip=mse,round=nearest,percentile=99.99,bias-correction=on,positions=compute");
   EXPECT_EQ(parse_scheme("W4A4").activation_bits, 4);
   EXPECT_EQ(parse_scheme("W8A8").weights.format->name, "int8");
 }

@@ -1,20 +1,25 @@
 #include "quant/calibrate/calibrate.h"
 
 #include <algorithm>
+#include <map>
 
 #include "base/error.h"
 #include "runtime/session.h"
 
 namespace nibble::quant {
 
-Calibration calibrate(const graph::Graph& graph, const std::vector<std::string>& values, const NextBatch& next, int64_t total,
+Calibration calibrate(const graph::Graph& graph, const std::vector<Observed>& values, const NextBatch& next, int64_t total,
                       base::ThreadPool& pool, base::Progress& progress, const base::Limits& limits) {
   runtime::SessionOptions options;
-  options.watched = values;
+  std::map<std::string, int64_t> axes;
+  for (const Observed& o : values) {
+    options.watched.push_back(o.name);
+    axes[o.name] = o.channel_axis;
+  }
   options.limits = limits;
   runtime::Session session(graph, pool, options);
   Calibration calibration;
-  session.watch([&](const std::string& name, const tensor::Tensor& value) { observe(calibration.activations[name], name, value); });
+  session.watch([&](const std::string& name, const tensor::Tensor& value) { observe(calibration.activations[name], name, value, axes.at(name)); });
   progress.begin("calibrate", total, "samples");
   for (;;) {
     progress.check_cancelled();

@@ -15,7 +15,7 @@ using NextBatch = std::function<std::vector<tensor::Tensor>()>;
 
 /// Runs the float network on data and collects statistics of the named values. `total` is the number of samples for the
 /// progress. Throws Error(kUsage) when there is no data, kMalformed for values that are not finite.
-Calibration calibrate(const graph::Graph& graph, const std::vector<std::string>& values, const NextBatch& next, int64_t total,
+Calibration calibrate(const graph::Graph& graph, const std::vector<Observed>& values, const NextBatch& next, int64_t total,
                       base::ThreadPool& pool, base::Progress& progress, const base::Limits& limits);
 
 /// Most bytes of activations that are alive at one time while one sample runs through the graph node by node; values of

@@ -88,7 +88,39 @@ void Histogram::merge(const Histogram& other) {
   for (size_t i = 0; i < b.counts.size(); ++i) counts[static_cast<size_t>(b.first - first) + i] += b.counts[i];
 }
 
-void observe(ValueStatistics& s, const std::string& name, const tensor::Tensor& value) {
+namespace {
+
+/// Folds the value's sums by channel into the running means; double, in the order of the elements.
+void observe_channels(ValueStatistics& s, const tensor::Tensor& value, int64_t axis) {
+  const auto values = value.values<float>();
+  if (axis < 0) axis += value.rank();
+  if (axis < 0 || axis >= value.rank()) return;
+  const auto channels = static_cast<size_t>(value.shape()[static_cast<size_t>(axis)]);
+  size_t inner = 1;
+  for (size_t d = static_cast<size_t>(axis) + 1; d < value.shape().size(); ++d) inner *= static_cast<size_t>(value.shape()[d]);
+  if (s.count == 0) {
+    s.channel_mean.assign(channels, 0.0);
+    s.channel_mean_square.assign(channels, 0.0);
+  }
+  if (s.channel_mean.size() != channels) return;
+  std::vector<double> sum(channels, 0.0), squares(channels, 0.0);
+  for (size_t i = 0; i < values.size(); i += inner) {
+    const size_t c = i / inner % channels;
+    for (size_t k = i; k < i + inner; ++k) {
+      sum[c] += values[k];
+      squares[c] += static_cast<double>(values[k]) * values[k];
+    }
+  }
+  const double before = static_cast<double>(s.count) / static_cast<double>(channels), added = static_cast<double>(values.size()) / static_cast<double>(channels);
+  for (size_t c = 0; c < channels; ++c) {
+    s.channel_mean[c] = (s.channel_mean[c] * before + sum[c]) / (before + added);
+    s.channel_mean_square[c] = (s.channel_mean_square[c] * before + squares[c]) / (before + added);
+  }
+}
+
+}  // namespace
+
+void observe(ValueStatistics& s, const std::string& name, const tensor::Tensor& value, int64_t channel_axis) {
   const auto values = value.values<float>();
   if (values.empty()) return;
   float low = values[0], high = values[0];
@@ -99,6 +131,7 @@ void observe(ValueStatistics& s, const std::string& name, const tensor::Tensor& 
     low = std::min(low, values[i]);
     high = std::max(high, values[i]);
   }
+  observe_channels(s, value, channel_axis);
   s.min = s.count ? std::min(s.min, low) : low;
   s.max = s.count ? std::max(s.max, high) : high;
   s.count += values.size();
@@ -117,6 +150,15 @@ Json statistics_to_json(const ValueStatistics& s) {
                                            {"first_bin", s.histogram.first},
                                            {"zeros", static_cast<int64_t>(s.histogram.zeros)},
                                            {"counts", std::move(counts)}});
+  const auto list = [](const std::vector<double>& v) {
+    Json::Array a;
+    for (const double x : v) a.emplace_back(x);
+    return a;
+  };
+  if (!s.channel_mean.empty()) {
+    o.emplace_back("channel_mean", list(s.channel_mean));
+    o.emplace_back("channel_mean_square", list(s.channel_mean_square));
+  }
   return o;
 }
 
@@ -124,6 +166,12 @@ float finite(const Json& json, const std::string& place) {
   const double v = json.number(place);
   if (!(std::fabs(v) <= 3.4028234663852886e38)) base::fail_malformed(place, "is too large for a 32-bit float");
   return static_cast<float>(v);
+}
+
+double finite_double(const Json& json, const std::string& place) {
+  const double v = json.number(place);
+  if (!(std::fabs(v) <= 1e77)) base::fail_malformed(place, "is too large");
+  return v;
 }
 
 int64_t in_range(const Json& json, int64_t low, int64_t high, const std::string& place) {
@@ -153,9 +201,13 @@ ValueStatistics statistics_from_json(const Json& json, const std::string& place)
           for (const Json& c : list) h.counts.push_back(static_cast<uint64_t>(in_range(c, 0, INT64_MAX, inner)));
         } else base::fail_malformed(inner, "is not a key that a histogram has");
       }
+    } else if (key == "channel_mean" || key == "channel_mean_square") {
+      auto& list = key == "channel_mean" ? s.channel_mean : s.channel_mean_square;
+      for (const Json& v : value.array(at)) list.push_back(finite_double(v, at));
     } else base::fail_malformed(at, "is not a key that a range has");
   }
   if (!has_min || !has_max) base::fail_malformed(place, "has no min or no max");
+  if (s.channel_mean.size() != s.channel_mean_square.size()) base::fail_malformed(place, "its channel means and mean squares differ in number");
   if (s.min > s.max) base::fail_malformed(place, "its min is above its max");
   if (s.count == 0 && (!s.histogram.empty() || s.histogram.zeros)) base::fail_malformed(place, "has a histogram but no count");
   return s;

@@ -39,6 +39,8 @@ struct ValueStatistics {
   float min = 0.0f, max = 0.0f;
   uint64_t count = 0;  ///< elements seen; 0 for a range that was given
   Histogram histogram;
+  /// Mean and mean square of each channel, where it was observed by channel; else empty.
+  std::vector<double> channel_mean, channel_mean_square;
 };
 
 /// What running the float network on data taught (or what a colleague's file says). A plain structure.
@@ -49,13 +51,21 @@ struct Calibration {
   std::string source;  ///< the data's description
 };
 
-/// Adds one value of a run. Throws Error(kMalformed) for NaN or infinity, naming the value and the index.
-void observe(ValueStatistics& statistics, const std::string& name, const tensor::Tensor& value);
+/// A value to observe, and its dimension of channels (negative: from the end).
+struct Observed {
+  std::string name;
+  int64_t channel_axis = 1;
+  bool operator==(const Observed&) const = default;
+};
+
+/// Adds one value of a run; `channel_axis` as in Observed. Throws Error(kMalformed) for NaN or infinity, naming the value and the index.
+void observe(ValueStatistics& statistics, const std::string& name, const tensor::Tensor& value, int64_t channel_axis = 1);
 
 /// The JSON form of --ranges and --save-ranges:
 ///   {"nibble": "ranges", "version": 1, "samples": N, "source": "...",
 ///    "activations": {NAME: {"min": m, "max": M, "count": n,
-///                           "histogram": {"width_exponent": e, "first_bin": i, "counts": [...], "zeros": n}}},
+///                           "histogram": {"width_exponent": e, "first_bin": i, "counts": [...], "zeros": n},
+///                           "channel_mean": [...], "channel_mean_square": [...]}},
 ///    "weights": {NAME: {"min": m, "max": M}}}
 /// Only min and max are required of an entry. An activation without a histogram is used as given, without clipping.
 std::string to_json(const Calibration& calibration);

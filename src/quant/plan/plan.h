@@ -64,8 +64,9 @@ struct PlanOptions {
 /// `keep` rule that matches nothing, kMalformed for NaN or infinity in a weight, naming tensor and index.
 Plan make_plan(const graph::Graph& graph, const Scheme& scheme, const Calibration* calibration, const PlanOptions& options);
 
-/// The values whose statistics a calibration for this plan needs.
-std::vector<std::string> observed_values(const Plan& plan);
+/// The values whose statistics a calibration for this plan reads: quantized activations, and the inputs of quantized layers,
+/// whose channels' mean squares and means weigh the clip search and correct biases.
+std::vector<Observed> observed_values(const graph::Graph& graph, const Plan& plan);
 
 /// Ranges and scales of the plan's activations from a calibration. Throws Error(kUsage) naming every value that the
 /// calibration lacks.
