@@ -54,6 +54,8 @@ def main():
     (seeds / "floats").write_bytes(struct.pack(">HBBI", 0, 13, 1, 2) + struct.pack(">ff", 1.5, -2))
     (seeds / "shorts").write_bytes(struct.pack(">HBBII", 0, 11, 2, 1, 2) + struct.pack(">hh", 1, -2))
 
+    (seeds / "empty_beside_huge").write_bytes(struct.pack(">HBBIIII", 0, 8, 4, 2**32 - 1, 2**32 - 1, 2**32 - 1, 0))
+
     seeds = folder("cifar")
     (seeds / "ten.bin").write_bytes(bytes([3]) + bytes(3072) + bytes([9]) + bytes(3072))
     (seeds / "hundred.bin").write_bytes(bytes([19, 99]) + bytes(3072))

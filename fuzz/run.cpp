@@ -1,6 +1,6 @@
 // Bytes -> what model::open does with a file -> one run on zeros, every node as written and in the Session's own form.
-// Limits are tight, so that a network that is merely large ends early; whatever runs must not crash, hang or read outside
-// its tensors.
+// Limits are tight, so that a network that is merely large ends early; whatever runs must not crash, hang or read
+// outside its tensors.
 #include <memory>
 #include <string>
 #include <vector>

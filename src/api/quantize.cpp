@@ -74,7 +74,7 @@ Quantized quantize(const Network& network, const QuantizeOptions& options, const
     } else if (!plan.activations.empty()) {
       if (!calibration)
         base::fail_usage("scheme " + scheme.base, "quantizes activations, which needs data that shows their ranges", "give calibration batches or ranges");
-      learned = quant::calibrate(to.graph, quant::observed_values(plan), tensors_of(calibration), 0, pool, progress, limits);
+      learned = quant::calibrate(to.graph, quant::observed_values(to.graph, plan), tensors_of(calibration), 0, pool, progress, limits);
       learned->source = "batches of a library call";
       quant::add_weight_ranges(*learned, to.graph);
     }

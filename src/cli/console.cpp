@@ -90,7 +90,7 @@ void Console::note(std::string_view text) { line("note", text); }
 void Console::line(std::string_view label, std::string_view text) {
   if (quiet_ && label != "note") return;
   write_stderr((open_ && terminal_ && !quiet_ ? "\r\x1b[K" : "") + display_width_padded(label, kLabelWidth, false) +
-               eval::wrapped(text, kLabelWidth, kLabelWidth) + "\n");
+               (terminal_ ? eval::wrapped(text, kLabelWidth, kLabelWidth) : std::string(text)) + "\n");
 }
 
 void Console::check_cancelled() {

@@ -120,8 +120,8 @@ void run(const Flags& flags, Context& context) {
   for (const graph::ValueId v : graph.inputs) head += " · input " + base::printable(graph.value(v).name, 40) + " " + shape_text(graph.value(v));
   head += " →";
   for (const graph::ValueId v : graph.outputs) head += " " + base::printable(graph.value(v).name, 40) + " " + shape_text(graph.value(v));
-  std::string out = head + "\n\n";
-  const auto line = [&](std::string_view label, std::string_view text) { out += "  " + display_width_padded(label, 15, false) + std::string(text) + "\n"; };
+  std::string out = eval::wrapped(head, 0, 2) + "\n\n";
+  const auto line = [&](std::string_view label, std::string_view text) { out += "  " + display_width_padded(label, 15, false) + eval::wrapped(text, 17, 17) + "\n"; };
   line("operators", operators_text(graph) + "   all supported");
   if (largest)
     line("weights", fmt::format("{} tensors, {}, {:.2f} bits a weight; largest {} {} {}", rows.size(), bytes_text(weight_bytes), 8.0 * static_cast<double>(weight_bytes) / static_cast<double>(weights), base::printable(largest->name, 40), largest->shape, bytes_text(largest->bytes)));
@@ -145,7 +145,14 @@ void run(const Flags& flags, Context& context) {
     std::string sizes;
     io::Json::Object at;
     for (const char* scheme : {"W4A16", "W4A8"}) {
-      const quant::Plan plan = quant::make_plan(prepared, quant::parse_scheme(scheme), nullptr, options);
+      quant::Plan plan;
+      try {
+        plan = quant::make_plan(prepared, quant::parse_scheme(scheme), nullptr, options);
+      } catch (const base::Error& e) {
+        if (e.kind() != base::ErrorKind::kUnsupported) throw;
+        line("at 4 bits", e.sentence());
+        break;
+      }
       int64_t n = 0, bytes = 0;
       for (const auto& l : plan.layers)
         if (l.bits < 16) n += l.rows * l.columns, bytes += l.bytes_after;

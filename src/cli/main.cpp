@@ -34,7 +34,7 @@ int run(int argc, char** argv) {
     cli::print(text.str());
     return status;
   } catch (const CLI::ParseError& e) {
-    return fail(2, std::string(e.what()) + "; see `nibble --help`");
+    return fail(2, base::printable(e.what(), 400) + "; see `nibble --help`");
   }
   return context.exit_status;
 }

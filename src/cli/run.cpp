@@ -19,6 +19,8 @@ struct Flags {
   int64_t top = 5;
 };
 
+std::string data_name(const Flags& flags) { return base::printable((flags.image.empty() ? flags.input : flags.image).string(), 400); }
+
 /// The first output of every sample, one after another along its first dimension, as .npy.
 void write_outputs(runtime::Session& session, const data::Dataset& dataset, const Flags& flags, Context& context) {
   int64_t fixed = 0;
@@ -40,7 +42,8 @@ void write_outputs(runtime::Session& session, const data::Dataset& dataset, cons
     context.console->advance(at + batch.size());
   }
   context.console->end();
-  if (parts.empty()) base::fail_usage("", "the data has no sample that can be used");
+  if (const int64_t left = fixed > 0 ? dataset.size() % fixed : 0) context.console->note(fmt::format("the network takes batches of exactly {}: the last {} samples were not run", fixed, left));
+  if (parts.empty()) base::fail_usage(data_name(flags), "has no sample that can be used");
   tensor::Shape shape = parts[0].shape();
   shape[0] = rows;
   tensor::Tensor all(parts[0].dtype(), shape, true);
@@ -61,8 +64,11 @@ void run(const Flags& flags, Context& context) {
   runtime::SessionOptions options;
   options.limits = context.limits;
   runtime::Session session(network.graph, *context.pool, options);
-  const data::Batch batch = dataset->batch(0, 1, *context.pool);
-  if (!batch.values) base::fail_usage("", "the data has no sample that can be used");
+  int64_t fixed = 0;
+  const int64_t together = takes_any_batch(network.graph, fixed) ? 1 : fixed;
+  data::Batch batch = dataset->batch(0, together, *context.pool);
+  for (int64_t at = together; !batch.values && at < dataset->size(); at += together) batch = dataset->batch(at, together, *context.pool);
+  if (!batch.values) base::fail_usage(data_name(flags), "has no sample that can be used");
   if (dataset->size() > 1 && flags.output.empty()) context.console->note(fmt::format("the data has {} samples, the first one is run (-o FILE runs all)", dataset->size()));
   const std::vector<tensor::Tensor> inputs{batch.values};
   const auto start = std::chrono::steady_clock::now();

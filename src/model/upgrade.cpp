@@ -42,7 +42,7 @@ void refuse_private_forms(const Graph& g) {
     const auto& node = g.node(id);
     if (node.domain == "nibble")
       base::fail_unsupported(node.describe(), "belongs to the domain \"nibble\", which is for networks in memory only");
-    for (const char* key : {"channels_last", "code_bits", "activation"})
+    for (const char* key : {"channels_last", "code_bits"})
       if (node.domain.empty() && node.has(key))
         base::fail_malformed(node.describe(), "has the attribute " + base::in_quotes(key) + ", which ONNX does not define");
   }

@@ -5,11 +5,11 @@
 namespace nibble::tensor {
 
 int64_t element_count(const Shape& shape) {
+  if (!is_known(shape)) return kUnknown;
+  // An empty tensor first: its other sizes may be any, and their product need not fit.
+  if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return 0;
   int64_t count = 1;
-  for (const int64_t size : shape) {
-    if (size == kUnknown) return kUnknown;
-    count *= size;
-  }
+  for (const int64_t size : shape) count *= size;
   return count;
 }
 

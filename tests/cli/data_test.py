@@ -2,6 +2,7 @@
 """Images, arrays and labels that do not fit, and what --skip-bad makes of broken ones."""
 import os
 import shutil
+import struct
 import zipfile
 
 from harness import check, finish, nothing_left, number, path, read, refused, run, shared, succeeds, write
@@ -27,10 +28,9 @@ check("note" in succeeds("run", net, "--image", os.path.join(samples, "rgb.png")
 refused(2, "run", net, "--data", "images", "--preprocess", "resize=8x8,colour=blue", says="colour")
 
 # Sizes: images without a resize, arrays of another shape, of another type.
-refused(2, "run", net, "--image", os.path.join(samples, "rgb.png"), "--preprocess", "scale=1/255,layout=nchw", says=["rgb.png", "[3,8,8]"])
-wrong = run("run", net, "--data", write("wrong.npy", images_npy(3, side=9)))
-check(wrong.status in (2, 3) and "[3,9,9]" in wrong.err and "[3,8,8]" in wrong.err, wrong)
-check(run("run", net, "--data", write("flat.npy", npy([3, 5], [0.0] * 15))).status in (2, 3), "a flat array was taken")
+refused(4, "run", net, "--image", os.path.join(samples, "rgb.png"), "--preprocess", "scale=1/255,layout=nchw", says=["rgb.png", "[3,8,8]"])
+refused(4, "run", net, "--data", write("wrong.npy", images_npy(3, side=9)), says=["wrong.npy", "[3,9,9]", "[3,8,8]"])
+refused(4, "run", net, "--data", write("flat.npy", npy([3, 5], [0.0] * 15)), says=["flat.npy", "[5]", "[3,8,8]"])
 check(run("eval", net, "--data", write("none.npy", npy([0, 3, 8, 8], [])), "--no-latency").status in (2, 3), "an empty array was taken")
 
 # A truncated JPEG: an error that names it, or left out and counted.
@@ -64,7 +64,7 @@ data = write("data.npy", images_npy(6))
 good = write("good.txt", "0\n1\n2\n3\n0\n1\n")
 for arguments in (["eval", net, "--data", data, "--no-latency", "--labels"],):
     succeeds(*arguments, good)
-    refused(3, *arguments, write("range.txt", "0\n1\n2\n4\n0\n1\n"), says=["range.txt", "4"], out=True)
+    refused(3, *arguments, write("range.txt", "0\n1\n2\n4\n0\n1\n"), says=["sample #3", "label is 4", "--labels"], out=True)
     refused(3, *arguments, write("negative.txt", "0\n-1\n2\n3\n0\n1\n"), says="negative.txt", out=True)
     refused(3, *arguments, write("few.txt", "0\n1\n"), says="few.txt", out=True)
     refused(3, *arguments, write("words.txt", "cat\ndog\ncat\ndog\ncat\ndog\n"), says="words.txt", out=True)
@@ -74,7 +74,9 @@ for arguments in (["eval", net, "--data", data, "--no-latency", "--labels"],):
 # A network for batches of one, and arrays of several.
 check(read("data.npy") and succeeds("run", fixed, "--data", data, "-o", "one.npy").status == 0, "a batch of one")
 succeeds("run", net, "--data", data, "-o", "any.npy")
-check(read("one.npy") == read("any.npy"), "one at a time gives other outputs than batches")
+one, many = (struct.unpack("<24f", read(name)[-96:]) for name in ("one.npy", "any.npy"))
+# A product of one row and one of six add up in another order: 64 products, each rounded to 2^-24 of sums below 8.
+check(all(abs(a - b) <= 64 * 8 / 2 ** 24 for a, b in zip(one, many)) and len(set(one)) > 12, "one at a time gives other outputs than batches: %s %s" % (one, many))
 succeeds("quantize", fixed, "-o", "fixed_q.onnx", "--scheme", "W4A8", "--calib", data)
 succeeds("eval", "fixed_q.onnx", "--baseline", fixed, "--data", data, "--labels", good, "--seconds", "0.1")
 refused(2, "eval", fixed, "--data", data, "--max-drop", "1", "--no-latency", out=True)

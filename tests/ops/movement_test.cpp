@@ -47,12 +47,14 @@ TEST(Slice, StepsGoBothWays) {
 TEST(Slice, NamedAxesOfAMatrix) {
   const Tensor x = counting({3, 4});  // 0 1 2 3 / 4 5 6 7 / 8 9 10 11
   EXPECT_EQ(slice(x, {integers({1, 0}), integers({3, 2}), integers({-1, 0})}), (std::vector<float>{1, 2, 5, 6}));
-  EXPECT_EQ(slice(x, {integers({3}), integers({-5}), integers({1}), integers({-3})}), (std::vector<float>{3, 0, 7, 4, 11, 8}));
+  EXPECT_EQ(slice(x, {integers({3}), integers({-5}), integers({1}), integers({-3})}),
+            (std::vector<float>{3, 0, 7, 4, 11, 8}));
   const Tensor small = Tensor::of<int32_t>({1}, std::vector<int32_t>{1});
   EXPECT_EQ(slice(x, {small, Tensor::of<int32_t>({1}, std::vector<int32_t>{2})}), (std::vector<float>{4, 5, 6, 7}));
 }
 
-std::vector<float> pad(const Tensor& x, const std::vector<int64_t>& pads, const std::string& mode, const Tensor& value = {}) {
+std::vector<float> pad(const Tensor& x, const std::vector<int64_t>& pads, const std::string& mode,
+                       const Tensor& value = {}) {
   const std::map<std::string, graph::Attribute> attributes{{"mode", mode}};
   return list<float>(run_node("Pad", {x, integers(pads), value}, attributes)[0]);
 }
@@ -92,7 +94,8 @@ TEST(Reshape, KeepsInfersAndAllowsZero) {
 }
 
 TEST(Concat, EmptyPartsAndNegativeAxes) {
-  const auto y = run_node("Concat", {counting({2, 1}), Tensor(DType::f32, {2, 0}), counting({2, 2})}, {{"axis", int64_t{-1}}})[0];
+  const auto y =
+      run_node("Concat", {counting({2, 1}), Tensor(DType::f32, {2, 0}), counting({2, 2})}, {{"axis", int64_t{-1}}})[0];
   EXPECT_EQ(y.shape(), (Shape{2, 3}));
   EXPECT_EQ(list<float>(y), (std::vector<float>{0, 0, 1, 1, 2, 3}));
 }
@@ -126,7 +129,8 @@ TEST(Arithmetic, IntegersWrapAndNeverTrap) {
   EXPECT_EQ(list<int64_t>(run_node("Abs", {low})[0]), std::vector<int64_t>{INT64_MIN});
   EXPECT_EQ(list<int64_t>(run_node("Add", {low, minus})[0]), std::vector<int64_t>{INT64_MAX});
   EXPECT_EQ(list<int64_t>(run_node("Mul", {low, minus})[0]), std::vector<int64_t>{INT64_MIN});
-  EXPECT_EQ(list<int64_t>(run_node("Div", {integers({-7, 7, -7}), integers({2, -2, -2})})[0]), (std::vector<int64_t>{-3, -3, 3}));
+  EXPECT_EQ(list<int64_t>(run_node("Div", {integers({-7, 7, -7}), integers({2, -2, -2})})[0]),
+            (std::vector<int64_t>{-3, -3, 3}));
   const Tensor bytes = Tensor::of<int8_t>({2}, std::vector<int8_t>{-128, 127});
   EXPECT_EQ(list<int8_t>(run_node("Neg", {bytes})[0]), (std::vector<int8_t>{-128, -127}));
   EXPECT_EQ(list<int8_t>(run_node("Abs", {bytes})[0]), (std::vector<int8_t>{-128, 127}));

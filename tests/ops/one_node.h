@@ -13,13 +13,13 @@
 
 namespace nibble::test {
 
-/// Runs one node named "n" on tensors; an empty Tensor is an omitted input. With `constants` all inputs but the first are
-/// constants of the network, which decides what its Session may prepare; the others are network inputs. `optimize`: in the
-/// Session's own form, with shapes inferred before, as networks from files run.
+/// Runs one node named "n" on tensors; an empty Tensor is an omitted input. With `constants` all inputs but the first
+/// are constants of the network, which decides what its Session may prepare; the others are network inputs. `optimize`:
+/// in the Session's own form, with shapes inferred before, as networks from files run.
 inline std::vector<tensor::Tensor> run_node(const std::string& op, const std::vector<tensor::Tensor>& inputs,
-                                            std::map<std::string, graph::Attribute> attributes = {}, bool optimize = false,
-                                            bool constants = false, const std::string& domain = "", int outputs = 1,
-                                            int threads = 2) {
+                                            std::map<std::string, graph::Attribute> attributes = {},
+                                            bool optimize = false, bool constants = false,
+                                            const std::string& domain = "", int outputs = 1, int threads = 2) {
   GraphBuilder b;
   graph::Node node;
   node.op = op;
@@ -67,8 +67,12 @@ void expect_refusal(base::ErrorKind kind, const std::string& says, const Run& ru
   }
 }
 
-inline tensor::Tensor floats(tensor::Shape shape, const std::vector<float>& values) { return tensor::Tensor::of<float>(std::move(shape), values); }
-inline tensor::Tensor integers(const std::vector<int64_t>& values) { return tensor::Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, values); }
+inline tensor::Tensor floats(tensor::Shape shape, const std::vector<float>& values) {
+  return tensor::Tensor::of<float>(std::move(shape), values);
+}
+inline tensor::Tensor integers(const std::vector<int64_t>& values) {
+  return tensor::Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, values);
+}
 /// 0, 1, 2, ... as floats.
 inline tensor::Tensor counting(tensor::Shape shape) {
   tensor::Tensor t(tensor::DType::f32, std::move(shape), true);

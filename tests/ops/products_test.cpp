@@ -23,7 +23,8 @@ using test::list;
 using test::run_node;
 
 /// The convolution's definition, sums in double.
-std::vector<float> plain_convolution(const Tensor& x, const Tensor& w, const Ints& pads, const Ints& strides, const Ints& dilations, int64_t groups) {
+std::vector<float> plain_convolution(const Tensor& x, const Tensor& w, const Ints& pads, const Ints& strides,
+                                     const Ints& dilations, int64_t groups) {
   const auto &xs = x.shape(), &ws = w.shape();
   const auto in = x.values<float>(), weight = w.values<float>();
   const int64_t rows = (xs[2] + pads[0] + pads[2] - (ws[2] - 1) * dilations[0] - 1) / strides[0] + 1;
@@ -37,7 +38,8 @@ std::vector<float> plain_convolution(const Tensor& x, const Tensor& w, const Int
           for (int64_t i = 0; i < ws[1]; ++i)
             for (int64_t a = 0; a < ws[2]; ++a)
               for (int64_t b = 0; b < ws[3]; ++b) {
-                const int64_t yy = r * strides[0] + a * dilations[0] - pads[0], xx = c * strides[1] + b * dilations[1] - pads[1];
+                const int64_t yy = r * strides[0] + a * dilations[0] - pads[0],
+                              xx = c * strides[1] + b * dilations[1] - pads[1];
                 if (yy < 0 || yy >= xs[2] || xx < 0 || xx >= xs[3]) continue;
                 const int64_t channel = o / (ws[0] / groups) * ws[1] + i;
                 sum += static_cast<double>(in[static_cast<size_t>(((n * xs[1] + channel) * xs[2] + yy) * xs[3] + xx)]) *
@@ -90,7 +92,8 @@ TEST(Convolution, AnImageAloneEqualsTheSameImageInABatch) {
       for (const int threads : {1, 3}) {
         const auto y = list<float>(run_node("Conv", {alone, w}, attributes_of(k), true, true, "", 1, threads)[0]);
         ASSERT_EQ(y.size(), out);
-        EXPECT_TRUE(std::equal(y.begin(), y.end(), together.begin() + static_cast<std::ptrdiff_t>(i * out))) << "image " << i;
+        EXPECT_TRUE(std::equal(y.begin(), y.end(), together.begin() + static_cast<std::ptrdiff_t>(i * out)))
+            << "image " << i;
       }
     }
   }
@@ -130,9 +133,11 @@ TEST(Convolution, AComputedWeightMayBeAnotherAtEveryRun) {
 }
 
 /// W of MatMulNBits by its definition: code i of a row is in byte i / (8 / bits), the first in the low bits.
-float nbits_weight(const std::vector<uint8_t>& codes, int64_t row_bytes, int64_t bits, int64_t n, int64_t k, float zero, float scale) {
+float nbits_weight(const std::vector<uint8_t>& codes, int64_t row_bytes, int64_t bits, int64_t n, int64_t k, float zero,
+                   float scale) {
   const int64_t per_byte = 8 / bits;
-  const int code = (codes[static_cast<size_t>(n * row_bytes + k / per_byte)] >> (k % per_byte * bits)) & ((1 << bits) - 1);
+  const int code =
+      (codes[static_cast<size_t>(n * row_bytes + k / per_byte)] >> (k % per_byte * bits)) & ((1 << bits) - 1);
   return (static_cast<float>(code) - zero) * scale;
 }
 
@@ -142,15 +147,23 @@ TEST(MatMulNBits, EqualsAPlainLoopForOddSizesAndEveryFormOfZeroPoints) {
     for (const int64_t k : {1, 16, 17, 45, 64})
       for (const int form : {0, 1, 2}) {  // absent, packed, floats
         SCOPED_TRACE(std::to_string(bits) + " bits, K " + std::to_string(k) + ", zero points " + std::to_string(form));
-        const int64_t n = 3, rows = 2, block = 16, blocks = (k + block - 1) / block, row_bytes = blocks * block * bits / 8, zero_row = (blocks * bits + 7) / 8;
+        const int64_t n = 3, rows = 2, block = 16, blocks = (k + block - 1) / block,
+                      row_bytes = blocks * block * bits / 8, zero_row = (blocks * bits + 7) / 8;
         std::vector<uint8_t> codes(static_cast<size_t>(n * row_bytes)), packed(static_cast<size_t>(n * zero_row));
         for (auto& c : codes) c = static_cast<uint8_t>(random.next());
         for (auto& c : packed) c = static_cast<uint8_t>(random.next());
-        const Tensor x = GraphBuilder::random_tensor("x", {rows, k}), scales = GraphBuilder::random_tensor("s", {n * blocks});
-        const Tensor zeros = GraphBuilder::random_tensor("z", {n * blocks}, 4), bias = GraphBuilder::random_tensor("b", {n});
-        const Tensor zero_input = form == 0 ? Tensor() : form == 1 ? Tensor::of<uint8_t>({n * zero_row}, packed) : zeros;
+        const Tensor x = GraphBuilder::random_tensor("x", {rows, k}),
+                     scales = GraphBuilder::random_tensor("s", {n * blocks});
+        const Tensor zeros = GraphBuilder::random_tensor("z", {n * blocks}, 4),
+                     bias = GraphBuilder::random_tensor("b", {n});
+        const Tensor zero_input = form == 0   ? Tensor()
+                                  : form == 1 ? Tensor::of<uint8_t>({n * zero_row}, packed)
+                                              : zeros;
         const std::map<std::string, Attribute> attributes{{"K", k}, {"N", n}, {"bits", bits}, {"block_size", block}};
-        const auto got = list<float>(run_node("MatMulNBits", {x, Tensor::of<uint8_t>({n, blocks, block * bits / 8}, codes), scales, zero_input, Tensor(), bias}, attributes, true, true, "com.microsoft")[0]);
+        const auto got = list<float>(
+            run_node("MatMulNBits",
+                     {x, Tensor::of<uint8_t>({n, blocks, block * bits / 8}, codes), scales, zero_input, Tensor(), bias},
+                     attributes, true, true, "com.microsoft")[0]);
         std::vector<float> want;
         double magnitude = 0;
         for (int64_t r = 0; r < rows; ++r)
@@ -159,16 +172,21 @@ TEST(MatMulNBits, EqualsAPlainLoopForOddSizesAndEveryFormOfZeroPoints) {
             for (int64_t i = 0; i < k; ++i) {
               const int64_t b = i / block;
               float zero = static_cast<float>(1 << (bits - 1));
-              if (form == 1) zero = static_cast<float>((packed[static_cast<size_t>(o * zero_row + b * bits / 8)] >> (b * bits % 8)) & ((1 << bits) - 1));
+              if (form == 1)
+                zero = static_cast<float>((packed[static_cast<size_t>(o * zero_row + b * bits / 8)] >> (b * bits % 8)) &
+                                          ((1 << bits) - 1));
               if (form == 2) zero = zeros.values<float>()[static_cast<size_t>(o * blocks + b)];
-              const double product = static_cast<double>(x.values<float>()[static_cast<size_t>(r * k + i)]) *
-                                     static_cast<double>(nbits_weight(codes, row_bytes, bits, o, i, zero, scales.values<float>()[static_cast<size_t>(o * blocks + b)]));
+              const double product =
+                  static_cast<double>(x.values<float>()[static_cast<size_t>(r * k + i)]) *
+                  static_cast<double>(nbits_weight(codes, row_bytes, bits, o, i, zero,
+                                                   scales.values<float>()[static_cast<size_t>(o * blocks + b)]));
               sum += product;
               magnitude = std::max(magnitude, std::fabs(product));
             }
             want.push_back(static_cast<float>(sum));
           }
-        // At most K + 1 additions, each off by 2^-24 of a partial sum, which is at most K + 1 times the largest product.
+        // At most K + 1 additions, each off by 2^-24 of a partial sum, which is at most K + 1 times the largest
+        // product.
         const double bound = static_cast<double>((k + 1) * (k + 1)) * 0x1p-24 * (magnitude + 3);
         ASSERT_EQ(got.size(), want.size());
         for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], want[i], bound);
@@ -184,9 +202,10 @@ struct Integers {
   int zero_w = 0;
 };
 
-/// x codes -> DequantizeLinear -> product of a quantized weight, as the Session runs it, and by its definition in double.
-/// All numbers are small multiples of a power of two, so that both must agree in every bit.
-void expect_integer_product(const std::string& op, const Shape& x_shape, const Shape& w_shape, const Integers& k, std::map<std::string, Attribute> attributes = {}) {
+/// x codes -> DequantizeLinear -> product of a quantized weight, as the Session runs it, and by its definition in
+/// double. All numbers are small multiples of a power of two, so that both must agree in every bit.
+void expect_integer_product(const std::string& op, const Shape& x_shape, const Shape& w_shape, const Integers& k,
+                            std::map<std::string, Attribute> attributes = {}) {
   GraphBuilder b;
   const float scale_x = 0.5f, scale_w = 0.25f;
   const int64_t count = tensor::element_count(x_shape);
@@ -204,7 +223,8 @@ void expect_integer_product(const std::string& op, const Shape& x_shape, const S
   q->scale = floats({}, {scale_w});
   const DType type = q->format->code;
   const auto zero_w = static_cast<int8_t>(k.zero_w);
-  if (k.zero_w) q->zero = tensor::bits_of(type) == 4 ? codec::pack(type, {}, {&zero_w, 1}) : Tensor::scalar<int8_t>(zero_w);
+  if (k.zero_w)
+    q->zero = tensor::bits_of(type) == 4 ? codec::pack(type, {}, {&zero_w, 1}) : Tensor::scalar<int8_t>(zero_w);
   std::vector<int8_t> codes_w;
   std::vector<float> real_w;
   for (int64_t i = 0; i < tensor::element_count(w_shape); ++i) {
@@ -219,7 +239,8 @@ void expect_integer_product(const std::string& op, const Shape& x_shape, const S
   base::ThreadPool pool(2);
   runtime::Session session(g, pool);
   bool integer = false;
-  for (graph::NodeId id = 0; id < session.graph().node_count(); ++id) integer = integer || session.graph().node(id).domain == "nibble";
+  for (graph::NodeId id = 0; id < session.graph().node_count(); ++id)
+    integer = integer || session.graph().node(id).domain == "nibble";
   EXPECT_TRUE(integer) << "the product was not made an integer one";
   const std::vector<Tensor> inputs{codes};
   const Tensor y = session.run(inputs)[0];
@@ -235,7 +256,8 @@ void expect_integer_product(const std::string& op, const Shape& x_shape, const S
       for (int64_t o = 0; o < outputs; ++o) {
         double sum = 0;
         for (int64_t i = 0; i < inner; ++i)
-          sum += static_cast<double>(real[static_cast<size_t>(r * inner + i)]) * static_cast<double>(real_w[static_cast<size_t>(last ? i * outputs + o : o * inner + i)]);
+          sum += static_cast<double>(real[static_cast<size_t>(r * inner + i)]) *
+                 static_cast<double>(real_w[static_cast<size_t>(last ? i * outputs + o : o * inner + i)]);
         want.push_back(static_cast<float>(sum));
       }
   }
@@ -260,7 +282,8 @@ TEST(IntegerProduct, MatricesAtExtremeCodes) {
   for (const Integers& k : extremes())
     for (const int64_t inner : {1, 3, 64, 129, 1000})
       for (const int64_t outputs : {1, 2, 17}) {
-        SCOPED_TRACE(std::string(k.format) + " zero " + std::to_string(k.zero_x) + " K " + std::to_string(inner) + " N " + std::to_string(outputs));
+        SCOPED_TRACE(std::string(k.format) + " zero " + std::to_string(k.zero_x) + " K " + std::to_string(inner) +
+                     " N " + std::to_string(outputs));
         expect_integer_product("MatMul", {5, inner}, {inner, outputs}, k);
         expect_integer_product("Gemm", {5, inner}, {outputs, inner}, k, {{"transB", int64_t{1}}});
       }
@@ -270,12 +293,14 @@ TEST(IntegerProduct, ConvolutionsAtExtremeCodes) {
   for (const Integers& k : extremes()) {
     SCOPED_TRACE(std::string(k.format) + " zero " + std::to_string(k.zero_x));
     expect_integer_product("Conv", {2, 5, 7, 6}, {9, 5, 3, 3}, k, {{"pads", Ints{1, 1, 1, 1}}});
-    expect_integer_product("Conv", {1, 33, 4, 4}, {1, 33, 1, 1}, k);                                             // one output
-    expect_integer_product("Conv", {1, 1, 5, 5}, {1, 1, 3, 3}, k, {{"pads", Ints{2, 2, 2, 2}}});                 // one channel each way
-    expect_integer_product("Conv", {1, 6, 5, 5}, {6, 1, 3, 3}, k, {{"group", int64_t{6}}, {"pads", Ints{1, 1, 1, 1}}});  // depthwise
-    expect_integer_product("Conv", {1, 6, 5, 5}, {3, 2, 3, 3}, k, {{"group", int64_t{3}}});                      // one output a group
+    expect_integer_product("Conv", {1, 33, 4, 4}, {1, 33, 1, 1}, k);  // one output
+    expect_integer_product("Conv", {1, 1, 5, 5}, {1, 1, 3, 3}, k,
+                           {{"pads", Ints{2, 2, 2, 2}}});  // one channel each way
+    expect_integer_product("Conv", {1, 6, 5, 5}, {6, 1, 3, 3}, k,
+                           {{"group", int64_t{6}}, {"pads", Ints{1, 1, 1, 1}}});             // depthwise
+    expect_integer_product("Conv", {1, 6, 5, 5}, {3, 2, 3, 3}, k, {{"group", int64_t{3}}});  // one output a group
     expect_integer_product("Conv", {1, 6, 5, 5}, {12, 2, 2, 2}, k, {{"group", int64_t{3}}});
-    expect_integer_product("Conv", {1, 3, 5, 5}, {6, 1, 2, 2}, k, {{"group", int64_t{3}}});                      // two outputs a channel
+    expect_integer_product("Conv", {1, 3, 5, 5}, {6, 1, 2, 2}, k, {{"group", int64_t{3}}});  // two outputs a channel
   }
 }
 

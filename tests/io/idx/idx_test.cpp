@@ -42,6 +42,9 @@ TEST(ReadIdx, RefusesUnknownTypesRanksAndSizes) {
     read(std::string("\0\0\x08\4\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF", 20));
   });
   EXPECT_EQ(read(std::string("\0\0\x08\2\0\0\0\0\xFF\xFF\xFF\xFF", 12)).elements(), 0);
+  // Sizes beside a 0 whose product does not fit 63 bits.
+  const std::string huge("\0\0\x08\4\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\0\0\0\0", 20);
+  EXPECT_EQ(read(huge).elements(), 0);
 }
 
 TEST(IsIdx, LooksAtTheFirstFourBytes) {

@@ -138,6 +138,8 @@ TEST(ReadNpy, ComparesTheShapeWithTheBytesBeforeAnythingElse) {
   expect_error(ErrorKind::kLimit, "--limit rank=", [&] { read_text(shaped("(1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1)")); });
   const Tensor none = read_text(file_with("{'descr': '<f4', 'fortran_order': True, 'shape': (0, 3)}"));
   EXPECT_EQ(none.shape(), (Shape{0, 3}));
+  const std::string sizes = "(4294967296, 4294967296, 4294967296, 0)";
+  EXPECT_EQ(read_text(file_with("{'descr': '<f4', 'fortran_order': True, 'shape': " + sizes + "}")).elements(), 0);
 }
 
 TEST(ReadNpy, RefusesOtherVersionsMagicsAndTruths) {
