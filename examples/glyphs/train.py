@@ -1,12 +1,12 @@
-"""Trains the network of the glyphs example and writes glyphs.onnx, glyphs.data.json, calib.zip and test.zip beside itself.
+"""Trains the network of the glyphs example; writes glyphs.onnx, glyphs.data.json, calib.zip and test.zip beside itself.
 
     OMP_NUM_THREADS=1 python examples/glyphs/train.py [EPOCHS]
 
 Needs numpy, pillow and onnx, and the fonts that glyphs.py names. Run by hand (about half an hour on one core); what it
 writes is committed. Everything is plain numpy: convolution is im2col and a matrix product, the gradient is by hand.
 
-The network: 28x28 grey -> 24 -> depthwise 3x3 and pointwise 48 -> residual block 48 -> 64 -> residual block 64 -> mean ->
-34 classes; batch normalisation after every convolution (left unfused in the file), 148 thousand weights.
+The network: 28x28 grey -> 24 -> depthwise 3x3 and pointwise 48 -> residual block 48 -> 64 -> residual block 64 ->
+mean -> 34 classes; batch normalisation after every convolution (left unfused in the file), 148 thousand weights.
 """
 import json
 import sys
@@ -299,8 +299,8 @@ def export(layers, path, note):
                 y = add(inner, y)
             return emit("Add", [x, y], "add")
         mean = emit("Flatten", [emit("GlobalAveragePool", [x], "mean")], "flat", axis=1)
-        nodes.append(helper.make_node("Gemm", [mean, constant("head.weight", layer.w.T), constant("head.bias", layer.b)],
-                                      ["scores"], name="head", transB=1))
+        weights_of_head = [constant("head.weight", layer.w.T), constant("head.bias", layer.b)]
+        nodes.append(helper.make_node("Gemm", [mean, *weights_of_head], ["scores"], name="head", transB=1))
         return "scores"
 
     x = "picture"

@@ -39,9 +39,10 @@ struct Quantized {
   std::vector<std::string> left_out;  ///< operators with weights that no scheme quantizes, and why
 };
 
-/// Makes a network 4 (or 8) bits wide. `calibration` gives samples that show what the activations look like; it is
-/// needed, unless `ranges` are given, by schemes with activations of 8 or 4 bits, and read by no other. Labels are
-/// ignored. The formulas and their sources: docs/formats.md.
+/// Makes a network 4 (or 8) bits wide. `calibration` gives samples that show what the activations look like. Schemes with
+/// activations of 8 or 4 bits need it, unless `ranges` are given; others read it too where it is given: it says how much
+/// each input of a layer matters, and what biases must take back. Labels are ignored. The formulas and their sources:
+/// docs/formats.md.
 ///
 /// Throws Error: kUsage (a scheme that is not understood, missing calibration), kMalformed (NaN or infinity, naming
 /// tensor and index), kUnsupported (layers that cannot be quantized as asked, all of them in one message).

@@ -71,12 +71,11 @@ Quantized quantize(const Network& network, const QuantizeOptions& options, const
     std::optional<quant::Calibration> learned;
     if (!options.ranges.empty()) {
       learned = quant::calibration_from_json(options.ranges, "ranges", limits);
-    } else if (!plan.activations.empty()) {
-      if (!calibration)
-        base::fail_usage("scheme " + scheme.base, "quantizes activations, which needs data that shows their ranges", "give calibration batches or ranges");
+    } else if (calibration) {
       learned = quant::calibrate(to.graph, quant::observed_values(to.graph, plan), tensors_of(calibration), 0, pool, progress, limits);
       learned->source = "batches of a library call";
-      quant::add_weight_ranges(*learned, to.graph);
+    } else if (!plan.activations.empty()) {
+      base::fail_usage("scheme " + scheme.base, "quantizes activations, which needs data that shows their ranges", "give calibration batches or ranges");
     }
     if (learned) quant::use_calibration(plan, *learned);
 
