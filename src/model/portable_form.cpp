@@ -153,13 +153,19 @@ void use_byte_activations(Graph& graph) {
 }
 
 void refine_integer_codes(Graph& graph) {
-  for (ValueId v = 0; v < graph.value_count(); ++v) {
+  const auto producers = graph.producers();
+  for (NodeId id = 0; id < graph.node_count(); ++id) {
+    // Only where activations are quantized too does onnxruntime multiply integers.
+    const Node& node = graph.node(id);
+    if (!is(node, "Conv") && !is(node, "Gemm") && !is(node, "MatMul")) continue;
+    if (producer_if(graph, producers, node.input(0), "DequantizeLinear") < 0 || !graph.is_constant(node.input(1))) continue;
+    const ValueId v = node.input(1);
     const Tensor constant = graph.value(v).constant;
     if (!constant || !constant.quantization() || constant.dtype() != DType::i8) continue;
     const auto& q = *constant.quantization();
     if (q.zero || q.offset || q.scale.dtype() != DType::f16) continue;
     const auto codes = constant.values<int8_t>();
-    if (std::any_of(codes.begin(), codes.end(), [](int8_t c) { return c < -8 || c > 7; })) continue;  // was 8 bits already
+    if (std::any_of(codes.begin(), codes.end(), [](int8_t c) { return c < -8 || c > 7; })) continue;  // 8 bits, or done already
     Tensor scale(DType::f16, q.scale.shape(), true);
     bool exact = true;
     for (size_t i = 0; i < scale.mutable_values<uint16_t>().size(); ++i) {
