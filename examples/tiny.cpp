@@ -2,8 +2,8 @@
 //
 //   tiny NETWORK.onnx CALIBRATION TEST OUTPUT.onnx [SCHEME]
 //
-// CALIBRATION and TEST are anything that `nibble` takes as data: a folder or zip of images, .npy, ... The exit status is
-// that of the program: 0, or the kind of the error.
+// CALIBRATION and TEST are anything that `nibble` takes as data: a folder or zip of images, .npy, ... The exit status
+// is that of the program: 0, or the kind of the error.
 #include <nibble/nibble.h>
 
 #include <algorithm>
@@ -36,11 +36,14 @@ void print_worst(std::vector<nibble::LayerResult> layers) {
 }
 
 void print_bill(const nibble::Comparison& c) {
-  const auto percent = [](int64_t part, int64_t all) { return 100.0 * static_cast<double>(part) / static_cast<double>(all); };
+  const auto percent = [](int64_t part, int64_t all) {
+    return 100.0 * static_cast<double>(part) / static_cast<double>(all);
+  };
   if (c.labelled > 0)
-    std::printf("  top-1         %.2f %% -> %.2f %% of %lld, 95 %% interval of the change %+.2f to %+.2f points, p = %.2g\n",
-                percent(c.before_right, c.labelled), percent(c.after_right, c.labelled), static_cast<long long>(c.labelled),
-                100 * c.top1_change_interval.low, 100 * c.top1_change_interval.high, c.p_value);
+    std::printf(
+        "  top-1         %.2f %% -> %.2f %% of %lld, 95 %% interval of the change %+.2f to %+.2f points, p = %.2g\n",
+        percent(c.before_right, c.labelled), percent(c.after_right, c.labelled), static_cast<long long>(c.labelled),
+        100 * c.top1_change_interval.low, 100 * c.top1_change_interval.high, c.p_value);
   if (c.classes)
     std::printf("  same answer   %.2f %%\n  KL divergence %.3g nats\n", percent(c.same_answer, c.samples), c.kl_mean);
   std::printf("  output error  %.3g of its size\n", c.relative_error);

@@ -19,7 +19,7 @@ struct Comparison {
 
   /// Right answers of the labelled samples: the largest output is the label (the first one on ties).
   int64_t before_right = 0, after_right = 0;
-  int64_t lost = 0, won = 0;   ///< right before and wrong after; wrong before and right after
+  int64_t lost = 0, won = 0;  ///< right before and wrong after; wrong before and right after
   /// Change of top-1 accuracy, after minus before, in [-1, 1], and its 95 % interval (Wald interval for paired
   /// proportions; Agresti, Categorical Data Analysis, 10.1).
   double top1_change = 0;
@@ -28,8 +28,8 @@ struct Comparison {
   double p_value = 1;
 
   int64_t same_answer = 0;  ///< samples where both give the same class
-  /// Mean Kullback-Leibler divergence KL(before || after) of the answers in nats, with its bootstrap 95 % interval (2000
-  /// resamples, fixed seeds). Outputs count as logits unless both networks end in Softmax.
+  /// Mean Kullback-Leibler divergence KL(before || after) of the answers in nats, with its bootstrap 95 % interval
+  /// (2000 resamples, fixed seeds). Outputs count as logits unless both networks end in Softmax.
   double kl_mean = 0;
   Interval kl_interval;
 
@@ -37,8 +37,8 @@ struct Comparison {
 };
 
 /// Runs both networks over `data`. The same numbers for any number of `threads` (0: every core that this process may
-/// use). Throws Error: kUsage (no data), kUnsupported (first outputs that differ in shape or are not float32), kMalformed
-/// (an output that is not finite).
+/// use). Throws Error: kUsage (no data), kUnsupported (first outputs that differ in shape or are not float32),
+/// kMalformed (an output that is not finite).
 NIBBLE_API Comparison compare(const Network& before, const Network& after, const NextBatch& data, int threads = 0);
 
 }  // namespace nibble

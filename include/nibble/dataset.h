@@ -19,10 +19,10 @@ struct DatasetOptions {
   /// Where labels come from: auto, none, folders, prefix-number, pattern:REGEX or the path of a file.
   std::string labels = "auto";
   std::optional<uint64_t> shuffle = {};  ///< seed of the order; std::nullopt: as stored
-  int64_t skip = 0;                 ///< samples left out at the front
+  int64_t skip = 0;                      ///< samples left out at the front
   std::optional<int64_t> samples = {};   ///< at most so many
-  bool skip_bad = false;            ///< leave out images that cannot be decoded
-  int threads = 0;                  ///< 0: every core that this process may use
+  bool skip_bad = false;                 ///< leave out images that cannot be decoded
+  int threads = 0;                       ///< 0: every core that this process may use
 };
 
 /// Samples for a network with one input: a folder or zip of images, one image, CIFAR binary, MNIST idx (gzipped too),

@@ -12,13 +12,13 @@ namespace nibble {
 /// An input or output of a network.
 struct ValueInfo {
   std::string name;
-  std::string type;              ///< "f32", "f16", "i64", ...
-  bool shape_known = false;      ///< whether the number of dimensions is known
-  std::vector<int64_t> shape;    ///< -1: known only when the network runs (usually the batch)
+  std::string type;            ///< "f32", "f16", "i64", ...
+  bool shape_known = false;    ///< whether the number of dimensions is known
+  std::vector<int64_t> shape;  ///< -1: known only when the network runs (usually the batch)
 };
 
 struct SaveOptions {
-  bool force = false;               ///< replace a file that exists
+  bool force = false;                    ///< replace a file that exists
   std::filesystem::path also_int8 = {};  ///< a second file with the same values as 8-bit codes; empty: none
 };
 
@@ -32,12 +32,13 @@ struct Saved {
 /// came from until something changes them. Safe to use from several threads at once.
 class NIBBLE_API Network {
  public:
-  /// Reads an ONNX file (opset 7 to 28). Throws Error: kIo, kMalformed, kUnsupported (all of it in one message), kLimit.
+  /// Reads an ONNX file (opset 7 to 28). Throws Error: kIo, kMalformed, kUnsupported (all of it in one message),
+  /// kLimit.
   static Network open(const std::filesystem::path& path);
 
   /// Writes an ONNX file: atomically, read back and compared before it takes its name. An existing file is refused
-  /// unless `force`, the file that the network came from always. The same bytes for any number of threads. Throws Error:
-  /// kUsage, kIo, kUnsupported (a number format that ONNX cannot hold: nf4, fp4, mxfp4, nvfp4).
+  /// unless `force`, the file that the network came from always. The same bytes for any number of threads. Throws
+  /// Error: kUsage, kIo, kUnsupported (a number format that ONNX cannot hold: nf4, fp4, mxfp4, nvfp4).
   Saved save(const std::filesystem::path& path, const SaveOptions& options = {}) const;
 
   const std::vector<ValueInfo>& inputs() const;

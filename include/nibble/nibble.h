@@ -8,8 +8,9 @@
 ///     nibble::Dataset test("test.zip", net);
 ///     nibble::Comparison bill = nibble::compare(net, small.network, test.batches());
 ///
-/// Every failure is a nibble::Error. The library never prints. A caller who wants to show progress or to stop early does
-/// so in the function that hands out the batches, which may throw what it likes. examples/tiny.cpp is a whole program.
+/// Every failure is a nibble::Error. The library never prints. A caller who wants to show progress or to stop early
+/// does so in the function that hands out the batches, which may throw what it likes. examples/tiny.cpp is a whole
+/// program.
 #include <nibble/array.h>     // IWYU pragma: export
 #include <nibble/compare.h>   // IWYU pragma: export
 #include <nibble/dataset.h>   // IWYU pragma: export

@@ -23,9 +23,9 @@ struct QuantizeOptions {
 /// What became of one layer with constant weights.
 struct LayerResult {
   std::string name, op;
-  std::vector<int64_t> shape;     ///< of its weight
-  std::string format;             ///< "int4", ...; "f32" for one that was left as it was
-  double bits_per_weight = 32;    ///< scales and zero points included
+  std::vector<int64_t> shape;   ///< of its weight
+  std::string format;           ///< "int4", ...; "f32" for one that was left as it was
+  double bits_per_weight = 32;  ///< scales and zero points included
   /// 10 log10(sum w^2 / sum (w - w')^2) of the weight, in dB; infinite when exact (or left as it was).
   double sqnr_db = 0;
   std::string note;  ///< why it differs from the scheme; empty if it does not
@@ -39,13 +39,14 @@ struct Quantized {
   std::vector<std::string> left_out;  ///< operators with weights that no scheme quantizes, and why
 };
 
-/// Makes a network 4 (or 8) bits wide. `calibration` gives samples that show what the activations look like. Schemes with
-/// activations of 8 or 4 bits need it, unless `ranges` are given; others read it too where it is given: it says how much
-/// each input of a layer matters, and what biases must take back. Labels are ignored. The formulas and their sources:
-/// docs/formats.md.
+/// Makes a network 4 (or 8) bits wide. `calibration` gives samples that show what the activations look like. Schemes
+/// with activations of 8 or 4 bits need it, unless `ranges` are given; others read it too where it is given: it says
+/// how much each input of a layer matters, and what biases must take back. Labels are ignored. The formulas and their
+/// sources: docs/formats.md.
 ///
 /// Throws Error: kUsage (a scheme that is not understood, missing calibration), kMalformed (NaN or infinity, naming
 /// tensor and index), kUnsupported (layers that cannot be quantized as asked, all of them in one message).
-NIBBLE_API Quantized quantize(const Network& network, const QuantizeOptions& options = {}, const NextBatch& calibration = {});
+NIBBLE_API Quantized quantize(const Network& network, const QuantizeOptions& options = {},
+                              const NextBatch& calibration = {});
 
 }  // namespace nibble

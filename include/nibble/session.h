@@ -20,8 +20,8 @@ class NIBBLE_API Session {
   Session& operator=(Session&&) noexcept;
 
   /// The outputs in the network's order for `inputs` in the network's order. Outputs of 16-bit and 64-bit floats are
-  /// converted to float32. Throws Error: kUsage (wrong number, shape or size of inputs), kUnsupported (inputs or outputs
-  /// that are not floats).
+  /// converted to float32. Throws Error: kUsage (wrong number, shape or size of inputs), kUnsupported (inputs or
+  /// outputs that are not floats).
   std::vector<Array> run(const std::vector<Array>& inputs);
 
  private:

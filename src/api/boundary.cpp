@@ -14,7 +14,8 @@ Error::Error(ErrorKind kind, const std::string& what, std::string place, std::st
 Error::~Error() = default;
 
 void throw_public(const base::Error& error) {
-  throw Error(static_cast<ErrorKind>(error.exit_status()), error.what(), error.place(), error.sentence(), error.advice());
+  throw Error(static_cast<ErrorKind>(error.exit_status()), error.what(), error.place(), error.sentence(),
+              error.advice());
 }
 
 tensor::Tensor to_tensor(const Array& array, const std::string& place) {
@@ -49,7 +50,8 @@ Array to_array(const tensor::Tensor& tensor, const std::string& place) {
     case tensor::DType::f64:
       break;
     default:
-      base::fail_unsupported(place, "has elements of type " + std::string(name_of(tensor.dtype())) + "; only floats become an Array");
+      base::fail_unsupported(
+          place, "has elements of type " + std::string(name_of(tensor.dtype())) + "; only floats become an Array");
   }
   const tensor::Tensor floats = codec::dequantize(tensor);
   const auto values = floats.values<float>();

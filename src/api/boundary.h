@@ -11,8 +11,8 @@ namespace nibble {
 
 [[noreturn]] void throw_public(const base::Error& error);
 
-/// Runs `body`, so that what crosses the library's boundary is a nibble::Error. Exceptions of the caller's own functions
-/// and std::bad_alloc pass as they are.
+/// Runs `body`, so that what crosses the library's boundary is a nibble::Error. Exceptions of the caller's own
+/// functions and std::bad_alloc pass as they are.
 template <typename Body>
 decltype(auto) at_boundary(Body&& body) {
   try {

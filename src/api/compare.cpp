@@ -23,10 +23,12 @@ int64_t top_class(std::span<const float> row) { return std::max_element(row.begi
 std::span<const float> checked_floats(const tensor::Tensor& t, const char* which) {
   const std::string place = std::string("the network ") + which;
   if (t.dtype() != tensor::DType::f32)
-    base::fail_unsupported(place, "its first output is of type " + std::string(name_of(t.dtype())) + ", 32-bit floats can be compared");
+    base::fail_unsupported(
+        place, "its first output is of type " + std::string(name_of(t.dtype())) + ", 32-bit floats can be compared");
   const auto y = t.values<float>();
   for (size_t i = 0; i < y.size(); ++i)
-    if (!std::isfinite(y[i])) base::fail_malformed(place, "its output is " + std::to_string(y[i]) + " at index " + std::to_string(i));
+    if (!std::isfinite(y[i]))
+      base::fail_malformed(place, "its output is " + std::to_string(y[i]) + " at index " + std::to_string(i));
   return y;
 }
 
@@ -35,7 +37,8 @@ struct Sums {
   std::vector<double> kl;
   double signal = 0, noise = 0;
 
-  void add(std::span<const float> x, std::span<const float> y, const tensor::Shape& shape, const std::vector<int64_t>& labels, bool probabilities) {
+  void add(std::span<const float> x, std::span<const float> y, const tensor::Shape& shape,
+           const std::vector<int64_t>& labels, bool probabilities) {
     for (size_t i = 0; i < x.size(); ++i) {
       const double a = x[i], d = a - y[i];
       signal += a * a;
@@ -89,13 +92,16 @@ Comparison compare(const Network& before, const Network& after, const NextBatch&
     Sums sums;
     while (const std::optional<Batch> batch = data()) {
       std::vector<tensor::Tensor> inputs;
-      for (size_t i = 0; i < batch->inputs.size(); ++i) inputs.push_back(to_tensor(batch->inputs[i], "input " + std::to_string(i)));
+      for (size_t i = 0; i < batch->inputs.size(); ++i)
+        inputs.push_back(to_tensor(batch->inputs[i], "input " + std::to_string(i)));
       const tensor::Tensor x = a.run(inputs).at(0), y = b.run(inputs).at(0);
       if (x.shape() != y.shape())
-        base::fail_unsupported("", "the networks' first outputs differ in shape: " + tensor::to_string(x.shape()) + " and " + tensor::to_string(y.shape()));
+        base::fail_unsupported("", "the networks' first outputs differ in shape: " + tensor::to_string(x.shape()) +
+                                       " and " + tensor::to_string(y.shape()));
       const int64_t n = x.rank() ? x.shape()[0] : 1;
       if (!batch->labels.empty() && static_cast<int64_t>(batch->labels.size()) != n)
-        base::fail_usage("compare", "a batch of " + std::to_string(n) + " samples has " + std::to_string(batch->labels.size()) + " labels");
+        base::fail_usage("compare", "a batch of " + std::to_string(n) + " samples has " +
+                                        std::to_string(batch->labels.size()) + " labels");
       sums.add(checked_floats(x, "before"), checked_floats(y, "after"), x.shape(), batch->labels, probabilities);
     }
     if (sums.c.samples == 0) base::fail_usage("compare", "the data has no samples");

@@ -13,13 +13,16 @@ namespace {
 data::DatasetOptions options_for(const Network::Impl& network, const DatasetOptions& options) {
   const graph::Graph& graph = network.graph;
   if (graph.inputs.size() != 1)
-    base::fail_unsupported("", "the network has " + std::to_string(graph.inputs.size()) + " inputs; data sets are for networks with one",
-                           "make the batches yourself");
+    base::fail_unsupported(
+        "", "the network has " + std::to_string(graph.inputs.size()) + " inputs; data sets are for networks with one",
+        "make the batches yourself");
   const graph::Value& input = graph.value(graph.inputs[0]);
   data::DatasetOptions o;
-  o.preprocessing = options.preprocessing.empty() ? network.description.preprocessing : data::parse_preprocessing(options.preprocessing);
+  o.preprocessing = options.preprocessing.empty() ? network.description.preprocessing
+                                                  : data::parse_preprocessing(options.preprocessing);
   o.labels = data::parse_labels(options.labels);
-  if (input.shape_known && !input.shape.empty()) o.sample_shape = tensor::Shape(input.shape.begin() + 1, input.shape.end());
+  if (input.shape_known && !input.shape.empty())
+    o.sample_shape = tensor::Shape(input.shape.begin() + 1, input.shape.end());
   o.input_name = input.name;
   o.class_names = network.description.classes;
   if (!graph.outputs.empty()) {

@@ -28,7 +28,8 @@ std::vector<ValueInfo> describe(const graph::Graph& graph, const std::vector<gra
 void count_weights(Network::Impl& impl) {
   for (graph::NodeId id = 0; id < impl.graph.node_count(); ++id) {
     const graph::Node& node = impl.graph.node(id);
-    if ((node.op != "Conv" && node.op != "Gemm" && node.op != "MatMul") || !impl.graph.is_constant(node.input(1))) continue;
+    if ((node.op != "Conv" && node.op != "Gemm" && node.op != "MatMul") || !impl.graph.is_constant(node.input(1)))
+      continue;
     const tensor::Tensor& weight = impl.graph.value(node.input(1)).constant;
     impl.weights += weight.elements();
     impl.weight_bytes += codec::stored_bytes(weight);
@@ -66,7 +67,8 @@ Network Network::open(const std::filesystem::path& path) {
     impl.file_bytes = size_of(path) + size_of(external);
     if (auto beside = data::find_description(path, options.limits)) {
       impl.description = std::move(*beside);
-    } else if (const auto it = impl.graph.metadata.find(std::string(data::kDescriptionMetadataKey)); it != impl.graph.metadata.end()) {
+    } else if (const auto it = impl.graph.metadata.find(std::string(data::kDescriptionMetadataKey));
+               it != impl.graph.metadata.end()) {
       impl.description = data::parse_description(it->second, path.string() + ": metadata nibble.data", options.limits);
     }
     return make_network(std::move(impl));

@@ -38,7 +38,8 @@ std::vector<LayerResult> results_of(const quant::Plan& plan, const std::vector<q
     layer.bits_per_weight = l.bits_per_weight;
     layer.sqnr_db = INFINITY;
     layer.note = l.note;
-    const auto it = std::find_if(results.begin(), results.end(), [&](const auto& r) { return r.name == l.name && r.weight_name == l.weight_name; });
+    const auto it = std::find_if(results.begin(), results.end(),
+                                 [&](const auto& r) { return r.name == l.name && r.weight_name == l.weight_name; });
     if (it != results.end()) {
       layer.bits_per_weight = it->bits_per_weight;
       layer.sqnr_db = it->sqnr_db;
@@ -72,10 +73,12 @@ Quantized quantize(const Network& network, const QuantizeOptions& options, const
     if (!options.ranges.empty()) {
       learned = quant::calibration_from_json(options.ranges, "ranges", limits);
     } else if (calibration) {
-      learned = quant::calibrate(to.graph, quant::observed_values(to.graph, plan), tensors_of(calibration), 0, pool, progress, limits);
+      learned = quant::calibrate(to.graph, quant::observed_values(to.graph, plan), tensors_of(calibration), 0, pool,
+                                 progress, limits);
       learned->source = "batches of a library call";
     } else if (!plan.activations.empty()) {
-      base::fail_usage("scheme " + scheme.base, "quantizes activations, which needs data that shows their ranges", "give calibration batches or ranges");
+      base::fail_usage("scheme " + scheme.base, "quantizes activations, which needs data that shows their ranges",
+                       "give calibration batches or ranges");
     }
     if (learned) quant::use_calibration(plan, *learned);
 
@@ -85,7 +88,8 @@ Quantized quantize(const Network& network, const QuantizeOptions& options, const
     if (to.description.preprocessing || !to.description.classes.empty())
       to.graph.metadata[std::string(data::kDescriptionMetadataKey)] = data::to_text(to.description);
     to.sources = from.sources;
-    return Quantized{make_network(std::move(to)), quant::to_text(scheme), learned ? quant::to_json(*learned) : std::string(), results_of(plan, results), plan.left_out};
+    return Quantized{make_network(std::move(to)), quant::to_text(scheme),
+                     learned ? quant::to_json(*learned) : std::string(), results_of(plan, results), plan.left_out};
   });
 }
 

@@ -16,12 +16,8 @@ static_assert(std::endian::native == std::endian::little, "nibble runs on little
 
 using Bytes = std::span<const std::byte>;
 
-inline Bytes as_bytes(std::string_view text) {
-  return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
-}
-inline std::string_view as_text(Bytes bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
+inline Bytes as_bytes(std::string_view text) { return {reinterpret_cast<const std::byte*>(text.data()), text.size()}; }
+inline std::string_view as_text(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
 /// Reads little-endian values from untrusted bytes, front to back. Every read is checked against what remains; a read
 /// past the end throws Error(kMalformed) that names `place` and the offset. The only way in which a parser of ours
@@ -38,12 +34,12 @@ class Cursor {
   void need(uint64_t n, std::string_view what) const {
     if (n > remaining())
       fail_malformed(place_, std::string(what) + " at byte " + std::to_string(at_) + " needs " + std::to_string(n) +
-                                 " bytes, " + std::to_string(remaining()) + " remain; the file is truncated or damaged");
+                                 " bytes, " + std::to_string(remaining()) +
+                                 " remain; the file is truncated or damaged");
   }
 
   template <typename T>
-    requires std::is_trivially_copyable_v<T>
-  T read(std::string_view what) {
+  requires std::is_trivially_copyable_v<T> T read(std::string_view what) {
     need(sizeof(T), what);
     T value;
     std::memcpy(&value, bytes_.data() + at_, sizeof(T));
@@ -60,7 +56,8 @@ class Cursor {
 
   void seek(uint64_t offset, std::string_view what) {
     if (offset > bytes_.size())
-      fail_malformed(place_, std::string(what) + " lies at byte " + std::to_string(offset) + ", past the end of the file");
+      fail_malformed(place_,
+                     std::string(what) + " lies at byte " + std::to_string(offset) + ", past the end of the file");
     at_ = offset;
   }
 

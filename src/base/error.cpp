@@ -20,9 +20,12 @@ size_t utf8_length(std::string_view s) {
   const unsigned char lead = at(0);
   size_t n = 0;
   if (lead < 0x80) return 1;
-  if (lead >= 0xC2 && lead <= 0xDF) n = 2;
-  else if (lead >= 0xE0 && lead <= 0xEF) n = 3;
-  else if (lead >= 0xF0 && lead <= 0xF4) n = 4;
+  if (lead >= 0xC2 && lead <= 0xDF)
+    n = 2;
+  else if (lead >= 0xE0 && lead <= 0xEF)
+    n = 3;
+  else if (lead >= 0xF0 && lead <= 0xF4)
+    n = 4;
   if (n == 0 || s.size() < n) return 0;
   for (size_t i = 1; i < n; ++i)
     if ((at(i) & 0xC0) != 0x80) return 0;

@@ -102,7 +102,8 @@ std::shared_ptr<const MappedFile> MappedFile::open_beneath(const std::filesystem
                 relative.find(':') != std::string::npos;
   for (const auto& part : path) unsafe = unsafe || part == "..";
   if (unsafe)
-    fail_malformed(place, "names the file " + in_quotes(relative) + ", which is not a plain path below its own directory");
+    fail_malformed(place,
+                   "names the file " + in_quotes(relative) + ", which is not a plain path below its own directory");
   const std::filesystem::path directory = base_directory.empty() ? "." : base_directory;
   const int at = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (at < 0) fail_io(directory.string(), "cannot be opened: " + reason());
@@ -143,7 +144,8 @@ void MappedFile::check_unchanged() const {
 }
 
 bool same_file(const std::filesystem::path& a, const std::filesystem::path& b) {
-  struct stat x {}, y {};
+  struct stat x {
+  }, y{};
   return stat(a.c_str(), &x) == 0 && stat(b.c_str(), &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
@@ -193,8 +195,8 @@ void AtomicFile::write(Bytes bytes) {
     const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
     if (n < 0) {
       if (errno == EINTR) continue;
-      fail_io(path_.string(), "cannot be written: " + reason() + ", with " + std::to_string(bytes.size()) +
-                                  " bytes still to write");
+      fail_io(path_.string(),
+              "cannot be written: " + reason() + ", with " + std::to_string(bytes.size()) + " bytes still to write");
     }
     bytes = bytes.subspan(static_cast<size_t>(n));
   }

@@ -15,8 +15,8 @@ namespace nibble::base {
 class MappedFile {
  public:
   static std::shared_ptr<const MappedFile> open(const std::filesystem::path& path, bool allow_empty = false);
-  /// A file that the file at `base_directory` names: `relative` must stay below the directory, through no symbolic link.
-  /// Throws Error(kMalformed) for an unsafe path.
+  /// A file that the file at `base_directory` names: `relative` must stay below the directory, through no symbolic
+  /// link. Throws Error(kMalformed) for an unsafe path.
   static std::shared_ptr<const MappedFile> open_beneath(const std::filesystem::path& base_directory,
                                                         const std::string& relative, const std::string& place);
   ~MappedFile();

@@ -23,9 +23,12 @@ void Limits::set(std::string_view assignment) {
   const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
   int shift = 0;
   const std::string_view suffix(end, static_cast<size_t>(text.data() + text.size() - end));
-  if (suffix == "K") shift = 10;
-  else if (suffix == "M") shift = 20;
-  else if (suffix == "G") shift = 30;
+  if (suffix == "K")
+    shift = 10;
+  else if (suffix == "M")
+    shift = 20;
+  else if (suffix == "G")
+    shift = 30;
   if (status != std::errc{} || value <= 0 || (shift == 0 && !suffix.empty()) || value > (INT64_MAX >> shift))
     fail_usage(place, "is not a positive whole number with K, M or G");
   value <<= shift;

@@ -4,8 +4,8 @@
 
 namespace nibble::base {
 
-/// Counter-based random numbers: the n-th number of a (seed, stream) pair is a pure function of the three, so results do
-/// not depend on threads or on order. The mixing function is SplitMix64's finaliser (Steele, Lea, Flood 2014).
+/// Counter-based random numbers: the n-th number of a (seed, stream) pair is a pure function of the three, so results
+/// do not depend on threads or on order. The mixing function is SplitMix64's finaliser (Steele, Lea, Flood 2014).
 class Random {
  public:
   explicit Random(uint64_t seed, uint64_t stream = 0) : key_(mix(seed) ^ mix(stream * 0x9E3779B97F4A7C15u + 1)) {}
@@ -15,7 +15,9 @@ class Random {
   /// Uniform in [0, 1).
   double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
   /// Uniform integer in [0, n), n > 0.
-  uint64_t below(uint64_t n) { return static_cast<uint64_t>((__extension__ static_cast<unsigned __int128>(next()) * n) >> 64); }
+  uint64_t below(uint64_t n) {
+    return static_cast<uint64_t>((__extension__ static_cast<unsigned __int128>(next()) * n) >> 64);
+  }
   /// Standard normal (Box-Muller).
   double normal() {
     const double u = 1.0 - uniform();

@@ -23,8 +23,8 @@ uint16_t f32_to_f16(float value) {
   const uint32_t magnitude = bits & 0x7FFFFFFFu;
   if (magnitude > 0x7F800000u) return static_cast<uint16_t>(sign | 0x7E00u);
   if (magnitude >= 0x477FF000u) return static_cast<uint16_t>(sign | 0x7C00u);  // from 65520 on: infinity
-  if (magnitude < 0x38800000u) {                                                // below 2^-14: subnormal, steps of 2^-24
-    const float steps = std::bit_cast<float>(magnitude) * 0x1p24f;              // exact; at most 1024
+  if (magnitude < 0x38800000u) {                                               // below 2^-14: subnormal, steps of 2^-24
+    const float steps = std::bit_cast<float>(magnitude) * 0x1p24f;             // exact; at most 1024
     return static_cast<uint16_t>(sign | static_cast<uint16_t>(std::nearbyintf(steps)));
   }
   const uint32_t odd = (magnitude >> 13) & 1u;

@@ -27,7 +27,8 @@ uint8_t f32_to_e5m2(float value);
 
 /// OCP E8M0: 2^(bits - 127), 255 is NaN, no zero.
 float e8m0_to_f32(uint8_t bits);
-/// The nearest power of two, an exact middle to the smaller; clamped to 2^-127..2^127. Zero and less give 2^-127, NaN 255.
+/// The nearest power of two, an exact middle to the smaller; clamped to 2^-127..2^127. Zero and less give 2^-127, NaN
+/// 255.
 uint8_t f32_to_e8m0(float value);
 
 }  // namespace nibble::base

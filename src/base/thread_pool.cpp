@@ -47,8 +47,8 @@ int available_threads() {
 }
 
 struct ThreadPool::State {
-  /// `members` counts the workers inside the present job; with kClosed set nobody joins any more. A worker that wakes too
-  /// late finds the job closed and costs the caller nothing.
+  /// `members` counts the workers inside the present job; with kClosed set nobody joins any more. A worker that wakes
+  /// too late finds the job closed and costs the caller nothing.
   static constexpr int kClosed = 1 << 30;
 
   std::vector<std::thread> workers;
@@ -110,7 +110,8 @@ struct ThreadPool::State {
 
 ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
   const int total = threads > 0 ? threads : available_threads();
-  for (int worker = 1; worker < total; ++worker) state_->workers.emplace_back([this, worker] { state_->serve(worker); });
+  for (int worker = 1; worker < total; ++worker)
+    state_->workers.emplace_back([this, worker] { state_->serve(worker); });
 }
 
 ThreadPool::~ThreadPool() {

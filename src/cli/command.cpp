@@ -22,19 +22,29 @@ void Context::write_json(const io::Json& value) const {
 }
 
 void add_common_flags(CLI::App& command, Context& context, bool with_json) {
-  command.add_option("--threads", context.threads, "threads to use (default: every core this process may use)")->type_name("N");
+  command.add_option("--threads", context.threads, "threads to use (default: every core this process may use)")
+      ->type_name("N");
   command.add_flag("-q,--quiet", context.quiet, "no progress");
   command.add_flag("-v,--verbose", context.verbose, "say more");
-  command.add_option("--limit", context.limit_flags, "raise a safety limit, as `nibble limits` lists them")->type_name("NAME=VALUE");
+  command.add_option("--limit", context.limit_flags, "raise a safety limit, as `nibble limits` lists them")
+      ->type_name("NAME=VALUE");
   command.add_flag("--force", context.force, "replace outputs that exist");
-  if (with_json) command.add_option("--json", context.json, "write everything that is printed, and more, as JSON")->type_name("FILE");
+  if (with_json)
+    command.add_option("--json", context.json, "write everything that is printed, and more, as JSON")
+        ->type_name("FILE");
 }
 
 void add_data_flags(CLI::App& command, DataFlags& flags) {
-  command.add_option("--preprocess", flags.preprocess,
-                     "how images become input, for example resize=256,crop=224,scale=1/255,mean=0.485:0.456:0.406,std=0.229:0.224:0.225,order=rgb,layout=nchw "
-                     "(default: NAME.data.json beside the network)")->type_name("STEPS");
-  command.add_option("--labels", flags.labels, "where labels come from: auto, none, folders, prefix-number, pattern:REGEX or a file")->type_name("FROM");
+  command
+      .add_option("--preprocess", flags.preprocess,
+                  "how images become input, for example "
+                  "resize=256,crop=224,scale=1/255,mean=0.485:0.456:0.406,std=0.229:0.224:0.225,order=rgb,layout=nchw "
+                  "(default: NAME.data.json beside the network)")
+      ->type_name("STEPS");
+  command
+      .add_option("--labels", flags.labels,
+                  "where labels come from: auto, none, folders, prefix-number, pattern:REGEX or a file")
+      ->type_name("FROM");
   command.add_option("--samples", flags.samples, "use at most so many samples (default: all)")->type_name("N");
   command.add_option("--skip", flags.offset, "leave out the first so many samples")->type_name("N");
   command.add_option("--shuffle", flags.seed, "take the samples in the order that this seed gives")->type_name("SEED");
@@ -54,13 +64,15 @@ Network open_network(const std::filesystem::path& path, Context& context) {
   network.file_bytes = static_cast<int64_t>(std::filesystem::file_size(path, error));
   auto external = path;
   external += ".data";
-  if (std::filesystem::exists(external, error)) network.file_bytes += static_cast<int64_t>(std::filesystem::file_size(external, error));
+  if (std::filesystem::exists(external, error))
+    network.file_bytes += static_cast<int64_t>(std::filesystem::file_size(external, error));
   if (auto beside = data::find_description(path, context.limits)) {
     network.description = std::move(*beside);
   } else {
     const auto it = network.graph.metadata.find(std::string(data::kDescriptionMetadataKey));
     if (it != network.graph.metadata.end())
-      network.description = data::parse_description(it->second, path.string() + ": metadata nibble.data", context.limits);
+      network.description =
+          data::parse_description(it->second, path.string() + ": metadata nibble.data", context.limits);
   }
   return network;
 }
@@ -78,14 +90,17 @@ bool takes_any_batch(const graph::Graph& graph, int64_t& fixed_batch) {
   return fixed_batch == tensor::kUnknown;
 }
 
-std::unique_ptr<data::Dataset> open_data(const std::filesystem::path& path, const DataFlags& flags, const Network& network,
-                                         Context& context) {
+std::unique_ptr<data::Dataset> open_data(const std::filesystem::path& path, const DataFlags& flags,
+                                         const Network& network, Context& context) {
   const graph::Graph& graph = network.graph;
   if (graph.inputs.size() != 1)
-    base::fail_unsupported(network.path.string(), "the network has " + std::to_string(graph.inputs.size()) + " inputs; data for several inputs is not supported yet");
+    base::fail_unsupported(network.path.string(), "the network has " + std::to_string(graph.inputs.size()) +
+                                                      " inputs; data for several inputs is not supported yet");
   data::DatasetOptions options;
-  if (!flags.preprocess.empty()) options.preprocessing = data::parse_preprocessing(flags.preprocess);
-  else options.preprocessing = network.description.preprocessing;
+  if (!flags.preprocess.empty())
+    options.preprocessing = data::parse_preprocessing(flags.preprocess);
+  else
+    options.preprocessing = network.description.preprocessing;
   options.labels = data::parse_labels(flags.labels);
   options.sample_shape = sample_shape(graph);
   if (graph.value(graph.inputs[0]).shape_known == false) options.sample_shape.reset();
@@ -106,7 +121,9 @@ std::unique_ptr<data::Dataset> open_data(const std::filesystem::path& path, cons
 }
 
 std::string shell_word(const std::string& word) {
-  const bool plain = !word.empty() && word.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./=:,+%@") == std::string::npos;
+  const bool plain = !word.empty() && word.find_first_not_of(
+                                          "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./=:,+%@") ==
+                                          std::string::npos;
   if (plain) return word;
   std::string quoted = "'";
   for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);

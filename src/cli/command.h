@@ -60,8 +60,8 @@ struct Network {
 Network open_network(const std::filesystem::path& path, Context& context);
 
 /// Opens data for a network; what was assumed is noted on the console. Flags win over the network's description.
-std::unique_ptr<data::Dataset> open_data(const std::filesystem::path& path, const DataFlags& flags, const Network& network,
-                                         Context& context);
+std::unique_ptr<data::Dataset> open_data(const std::filesystem::path& path, const DataFlags& flags,
+                                         const Network& network, Context& context);
 
 /// Shape of one sample of the network's first input.
 tensor::Shape sample_shape(const graph::Graph& graph);

@@ -78,9 +78,12 @@ void Console::draw(bool last) {
     for (int i = 0; i < kBar; ++i) text += i < full ? "█" : "░";
     text += "  ";
   }
-  text += fmt::format("{} {}", last || total_ <= 0 ? fmt::format("{}", done_) : fmt::format("{}/{}", done_, total_), unit_);
-  if (last) text += "   " + seconds_text(seconds);
-  else if (done_ > 0 && total_ > done_) text += "   " + seconds_text(seconds * static_cast<double>(total_ - done_) / static_cast<double>(done_)) + " left";
+  text +=
+      fmt::format("{} {}", last || total_ <= 0 ? fmt::format("{}", done_) : fmt::format("{}/{}", done_, total_), unit_);
+  if (last)
+    text += "   " + seconds_text(seconds);
+  else if (done_ > 0 && total_ > done_)
+    text += "   " + seconds_text(seconds * static_cast<double>(total_ - done_) / static_cast<double>(done_)) + " left";
   if (last) text += "\n";
   write_stderr(text);
 }

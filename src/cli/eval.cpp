@@ -51,7 +51,8 @@ std::string quantized_text(const graph::Graph& graph) {
   return text + fmt::format("{} uint8, {} uint4", u8, u4);
 }
 
-void fill_costs(eval::Report& report, const graph::Graph* before, const graph::Graph& after, const data::Dataset& dataset, const Flags& flags, Context& context) {
+void fill_costs(eval::Report& report, const graph::Graph* before, const graph::Graph& after,
+                const data::Dataset& dataset, const Flags& flags, Context& context) {
   const data::Batch one = dataset.batch(0, 1, *context.pool);
   int64_t fixed = 0;
   if (flags.no_latency || !one.values) return;
@@ -62,7 +63,8 @@ void fill_costs(eval::Report& report, const graph::Graph* before, const graph::G
   std::vector<const graph::Graph*> networks;
   if (before) networks.push_back(before);
   networks.push_back(&after);
-  context.console->line("measure", fmt::format("latency at batch 1, {} threads, about {} s", context.pool->threads(), flags.seconds));
+  context.console->line(
+      "measure", fmt::format("latency at batch 1, {} threads, about {} s", context.pool->threads(), flags.seconds));
   const auto meter = eval::EnergyMeter::open(flags.energy_command);
   auto times = eval::measure_latency(networks, one.values, flags.seconds, *context.pool, context.limits);
   const auto side = [&](eval::Side& s, const graph::Graph& g, eval::Latency latency) {
@@ -70,7 +72,10 @@ void fill_costs(eval::Report& report, const graph::Graph* before, const graph::G
     if (meter) {
       // The counter sees the whole machine, so this network runs alone, long enough for the counter's steps.
       const double start = meter->joules();
-      const auto runs = eval::measure_latency({&g}, one.values, std::max(2.0, flags.seconds), *context.pool, context.limits)[0].runs.size() + 2;
+      const auto runs =
+          eval::measure_latency({&g}, one.values, std::max(2.0, flags.seconds), *context.pool, context.limits)[0]
+              .runs.size() +
+          2;
       s.energy = eval::Energy{(meter->joules() - start) / static_cast<double>(runs), false, meter->source()};
     } else {
       s.energy = eval::estimate_energy(g, one.values.shape());
@@ -86,25 +91,31 @@ std::string advice(const eval::Report& report, const Flags& flags) {
   const auto drop = report.drop();
   const bool too_much = drop ? *drop > 0.5 : report.before && report.comparison.relative_error > 0.1;
   if (!too_much || report.comparison.layers.empty()) return {};
-  const auto worst = std::min_element(report.comparison.layers.begin(), report.comparison.layers.end(), [](const auto& a, const auto& b) {
-    return (a.four_bit ? a.sqnr_db : INFINITY) < (b.four_bit ? b.sqnr_db : INFINITY);
-  });
+  const auto worst = std::min_element(
+      report.comparison.layers.begin(), report.comparison.layers.end(), [](const auto& a, const auto& b) {
+        return (a.four_bit ? a.sqnr_db : INFINITY) < (b.four_bit ? b.sqnr_db : INFINITY);
+      });
   const std::string input = shell_word(flags.baseline.empty() ? flags.network.string() : flags.baseline.string());
   const std::string base = report.scheme.substr(0, report.scheme.find(':'));
-  if (base == "W4A4") return fmt::format("8-bit activations: nibble quantize {} -o OUT --scheme W4A8 --calib DATA", input);
+  if (base == "W4A4")
+    return fmt::format("8-bit activations: nibble quantize {} -o OUT --scheme W4A8 --calib DATA", input);
   if (report.scheme.find("keep=first") == std::string::npos)
-    return fmt::format("nibble quantize {} -o OUT --scheme {} --keep first --keep last{}", input, base.empty() ? "W4A8" : base, base == "W4A16" ? "" : " --calib DATA");
-  return fmt::format("nibble quantize {} -o OUT --scheme {} --keep {}{}", input, base.empty() ? "W4A8" : base, shell_word(worst->name), base == "W4A16" ? "" : " --calib DATA");
+    return fmt::format("nibble quantize {} -o OUT --scheme {} --keep first --keep last{}", input,
+                       base.empty() ? "W4A8" : base, base == "W4A16" ? "" : " --calib DATA");
+  return fmt::format("nibble quantize {} -o OUT --scheme {} --keep {}{}", input, base.empty() ? "W4A8" : base,
+                     shell_word(worst->name), base == "W4A16" ? "" : " --calib DATA");
 }
 
 void run(const Flags& flags, Context& context) {
   context.start();
   const bool in_memory = !flags.quantization.scheme.empty();
-  if (in_memory && !flags.baseline.empty()) base::fail_usage("--scheme", "quantizes the network itself, which is the baseline then", "leave --baseline out");
+  if (in_memory && !flags.baseline.empty())
+    base::fail_usage("--scheme", "quantizes the network itself, which is the baseline then", "leave --baseline out");
   Network network = open_network(flags.network, context);
   std::optional<Network> baseline;
   if (!flags.baseline.empty()) baseline = open_network(flags.baseline, context);
-  if (baseline && !network.description.preprocessing && baseline->description.preprocessing) network.description = baseline->description;
+  if (baseline && !network.description.preprocessing && baseline->description.preprocessing)
+    network.description = baseline->description;
 
   eval::Report report;
   report.command = context.command_line;
@@ -142,7 +153,8 @@ void run(const Flags& flags, Context& context) {
   eval::EvaluateOptions options;
   options.limits = context.limits;
   report.comparison = eval::evaluate(before, *after, *dataset, options, *context.pool, *context.console);
-  if (report.comparison.skipped) context.console->note(fmt::format("{} samples could not be decoded and were left out", report.comparison.skipped));
+  if (report.comparison.skipped)
+    context.console->note(fmt::format("{} samples could not be decoded and were left out", report.comparison.skipped));
   fill_costs(report, before, *after, *dataset, flags, context);
   report.next = advice(report, flags);
   print("\n" + eval::to_text(report, flags.layers));
@@ -151,7 +163,8 @@ void run(const Flags& flags, Context& context) {
   const auto drop = report.drop();
   if (!drop) base::fail_usage("--max-drop", "needs a baseline and a network that answers with classes");
   const bool met = *drop <= *flags.max_drop;
-  print(fmt::format("  --max-drop {}: {} ({:.2f} {})\n", *flags.max_drop, met ? "met" : "missed", *drop, report.comparison.labelled ? "points of top-1 lost" : "% of answers changed"));
+  print(fmt::format("  --max-drop {}: {} ({:.2f} {})\n", *flags.max_drop, met ? "met" : "missed", *drop,
+                    report.comparison.labelled ? "points of top-1 lost" : "% of answers changed"));
   if (!met) context.exit_status = 1;
 }
 
@@ -160,14 +173,26 @@ void run(const Flags& flags, Context& context) {
 void add_eval(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
   auto* command = app.add_subcommand("eval", "Say what quantization cost, on data");
-  command->add_option("network", flags->network, "the quantized network, or with --scheme a float one that is quantized in memory")->required();
+  command
+      ->add_option("network", flags->network,
+                   "the quantized network, or with --scheme a float one that is quantized in memory")
+      ->required();
   command->add_option("--baseline", flags->baseline, "the float network to compare with")->type_name("FILE");
-  command->add_option("--data", flags->data_path, "the data: a folder or zip of images, CIFAR, MNIST idx, .npy, .npz")->required()->type_name("DATA");
+  command->add_option("--data", flags->data_path, "the data: a folder or zip of images, CIFAR, MNIST idx, .npy, .npz")
+      ->required()
+      ->type_name("DATA");
   command->add_flag("--layers", flags->layers, "list every layer's error");
-  command->add_option("--max-drop", flags->max_drop, "exit with status 1 when more is lost: points of top-1, or percent of answers changed where there are no labels")->type_name("POINTS");
+  command
+      ->add_option("--max-drop", flags->max_drop,
+                   "exit with status 1 when more is lost: points of top-1, or percent of answers changed where there "
+                   "are no labels")
+      ->type_name("POINTS");
   command->add_flag("--no-latency", flags->no_latency, "do not measure time and energy");
   command->add_option("--seconds", flags->seconds, "how long to measure latency (default 2)")->type_name("S");
-  command->add_option("--energy-cmd", flags->energy_command, "a command that prints the joules used so far (an external meter)")->type_name("COMMAND");
+  command
+      ->add_option("--energy-cmd", flags->energy_command,
+                   "a command that prints the joules used so far (an external meter)")
+      ->type_name("COMMAND");
   add_quantization_flags(*command, flags->quantization, "");
   add_data_flags(*command, flags->data);
   add_common_flags(*command, context, true);

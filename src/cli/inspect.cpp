@@ -22,7 +22,9 @@ std::string shape_text(const graph::Value& v) {
   std::string text = "[";
   for (size_t i = 0; i < v.shape.size(); ++i) {
     const bool named = v.shape[i] == tensor::kUnknown && i < v.symbols.size() && !v.symbols[i].empty();
-    text += (i ? "," : "") + (named ? base::printable(v.symbols[i], 20) : v.shape[i] == tensor::kUnknown ? "?" : std::to_string(v.shape[i]));
+    text += (i ? "," : "") + (named                            ? base::printable(v.symbols[i], 20)
+                              : v.shape[i] == tensor::kUnknown ? "?"
+                                                               : std::to_string(v.shape[i]));
   }
   return text + "]";
 }
@@ -63,8 +65,10 @@ std::vector<WeightRow> weight_rows(const graph::Graph& graph) {
     row.format = std::string(name_of(w.dtype()));
     if (const auto& q = w.quantization()) {
       row.format = std::string(q->format->name);
-      if (q->block) row.format += fmt::format(", group {}", q->block);
-      else row.format += q->scale.elements() == 1 ? ", per tensor" : ", per channel";
+      if (q->block)
+        row.format += fmt::format(", group {}", q->block);
+      else
+        row.format += q->scale.elements() == 1 ? ", per tensor" : ", per channel";
       if (q->zero) row.format += ", zero point";
       if (q->offset) row.format += ", offset";
     }
@@ -74,8 +78,8 @@ std::vector<WeightRow> weight_rows(const graph::Graph& graph) {
   return rows;
 }
 
-/// A channel whose largest weight is far above the median channel's costs every other value its precision where one scale
-/// serves a tensor, and hints at dead channels where it is zero.
+/// A channel whose largest weight is far above the median channel's costs every other value its precision where one
+/// scale serves a tensor, and hints at dead channels where it is zero.
 std::vector<std::string> findings(const graph::Graph& graph, const quant::Plan& plan) {
   std::vector<std::string> out;
   for (const quant::LayerPlan& layer : plan.layers) {
@@ -85,18 +89,25 @@ std::vector<std::string> findings(const graph::Graph& graph, const quant::Plan& 
     int64_t dead = 0;
     for (int64_t r = 0; r < layer.rows; ++r) {
       float m = 0;
-      for (int64_t c = 0; c < layer.columns; ++c) m = std::max(m, std::fabs(w[static_cast<size_t>(r * layer.columns + c)]));
+      for (int64_t c = 0; c < layer.columns; ++c)
+        m = std::max(m, std::fabs(w[static_cast<size_t>(r * layer.columns + c)]));
       largest.push_back(m);
       dead += m == 0;
     }
     auto sorted = largest;
     std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2), sorted.end());
     const float median = sorted[sorted.size() / 2];
-    const auto outliers = std::count_if(largest.begin(), largest.end(), [&](float m) { return median > 0 && m > 20 * median; });
+    const auto outliers =
+        std::count_if(largest.begin(), largest.end(), [&](float m) { return median > 0 && m > 20 * median; });
     const std::string name = base::printable(layer.name, 40);
-    if (outliers) out.push_back(fmt::format("{} has outliers: {} channels span more than 20 times the median one; --keep {} costs {}", name, outliers, shell_word(layer.name), bytes_text(layer.rows * layer.columns - layer.bytes_after)));
+    if (outliers)
+      out.push_back(
+          fmt::format("{} has outliers: {} channels span more than 20 times the median one; --keep {} costs {}", name,
+                      outliers, shell_word(layer.name), bytes_text(layer.rows * layer.columns - layer.bytes_after)));
     if (dead) out.push_back(fmt::format("{} has {} channels of zeros", name, dead));
-    if (layer.depthwise && out.size() < 6 && layer.rows * layer.columns < 20000 && std::none_of(out.begin(), out.end(), [](const std::string& s) { return s.find("depthwise") != std::string::npos; }))
+    if (layer.depthwise && out.size() < 6 && layer.rows * layer.columns < 20000 &&
+        std::none_of(out.begin(), out.end(),
+                     [](const std::string& s) { return s.find("depthwise") != std::string::npos; }))
       out.push_back("depthwise convolutions lose most at 4 bits and are few bytes: --keep depthwise leaves them at 8");
   }
   return out;
@@ -116,16 +127,28 @@ void run(const Flags& flags, Context& context) {
     quantized = quantized || row.bits < 16;
     if (!largest || row.bytes > largest->bytes) largest = &row;
   }
-  std::string head = fmt::format("{} · ONNX · {} weights · {}", base::printable(graph.name.empty() ? network.path.filename().string() : graph.name), count_text(weights), bytes_text(network.file_bytes));
-  for (const graph::ValueId v : graph.inputs) head += " · input " + base::printable(graph.value(v).name, 40) + " " + shape_text(graph.value(v));
+  std::string head = fmt::format("{} · ONNX · {} weights · {}",
+                                 base::printable(graph.name.empty() ? network.path.filename().string() : graph.name),
+                                 count_text(weights), bytes_text(network.file_bytes));
+  for (const graph::ValueId v : graph.inputs)
+    head += " · input " + base::printable(graph.value(v).name, 40) + " " + shape_text(graph.value(v));
   head += " →";
-  for (const graph::ValueId v : graph.outputs) head += " " + base::printable(graph.value(v).name, 40) + " " + shape_text(graph.value(v));
+  for (const graph::ValueId v : graph.outputs)
+    head += " " + base::printable(graph.value(v).name, 40) + " " + shape_text(graph.value(v));
   std::string out = eval::wrapped(head, 0, 2) + "\n\n";
-  const auto line = [&](std::string_view label, std::string_view text) { out += "  " + display_width_padded(label, 15, false) + eval::wrapped(text, 17, 17) + "\n"; };
+  const auto line = [&](std::string_view label, std::string_view text) {
+    out += "  " + display_width_padded(label, 15, false) + eval::wrapped(text, 17, 17) + "\n";
+  };
   line("operators", operators_text(graph) + "   all supported");
   if (largest)
-    line("weights", fmt::format("{} tensors, {}, {:.2f} bits a weight; largest {} {} {}", rows.size(), bytes_text(weight_bytes), 8.0 * static_cast<double>(weight_bytes) / static_cast<double>(weights), base::printable(largest->name, 40), largest->shape, bytes_text(largest->bytes)));
-  io::Json::Object json{{"file", network.path.filename().string()}, {"file_bytes", network.file_bytes}, {"weights", weights}, {"weight_bytes", weight_bytes}};
+    line("weights",
+         fmt::format("{} tensors, {}, {:.2f} bits a weight; largest {} {} {}", rows.size(), bytes_text(weight_bytes),
+                     8.0 * static_cast<double>(weight_bytes) / static_cast<double>(weights),
+                     base::printable(largest->name, 40), largest->shape, bytes_text(largest->bytes)));
+  io::Json::Object json{{"file", network.path.filename().string()},
+                        {"file_bytes", network.file_bytes},
+                        {"weights", weights},
+                        {"weight_bytes", weight_bytes}};
   if (quantized) {
     const auto scheme = graph.metadata.find("nibble.scheme");
     if (scheme != graph.metadata.end()) line("scheme", base::printable(scheme->second, 300));
@@ -133,7 +156,9 @@ void run(const Flags& flags, Context& context) {
     if (original != graph.metadata.end()) {
       const int64_t before = std::atoll(original->second.c_str());
       if (before > 0 && network.file_bytes > 0)
-        line("file", fmt::format("{}, {:.2f} times smaller than the float file ({})", bytes_text(network.file_bytes), static_cast<double>(before) / static_cast<double>(network.file_bytes), bytes_text(before)));
+        line("file",
+             fmt::format("{}, {:.2f} times smaller than the float file ({})", bytes_text(network.file_bytes),
+                         static_cast<double>(before) / static_cast<double>(network.file_bytes), bytes_text(before)));
     }
   } else if (!rows.empty()) {
     graph::Graph prepared = graph;
@@ -157,7 +182,8 @@ void run(const Flags& flags, Context& context) {
       for (const auto& l : plan.layers)
         if (l.bits < 16) n += l.rows * l.columns, bytes += l.bytes_after;
       const double bits = n ? 8.0 * static_cast<double>(bytes) / static_cast<double>(n) : 32;
-      sizes += fmt::format("{}{} {} ({:.2f} bits a weight)", sizes.empty() ? "" : " · ", scheme, bytes_text(plan.bytes_after), bits);
+      sizes += fmt::format("{}{} {} ({:.2f} bits a weight)", sizes.empty() ? "" : " · ", scheme,
+                           bytes_text(plan.bytes_after), bits);
       at.emplace_back(scheme, io::Json::Object{{"file_bytes", plan.bytes_after}, {"bits_per_weight", bits}});
       if (std::string(scheme) == "W4A8") {
         line("at 4 bits", sizes + " · W4A4 as W4A8");
@@ -171,20 +197,30 @@ void run(const Flags& flags, Context& context) {
     }
     json.emplace_back("at_4_bits", std::move(at));
   }
-  if (network.description.preprocessing) line("data", "preprocessing " + data::to_text(*network.description.preprocessing));
+  if (network.description.preprocessing)
+    line("data", "preprocessing " + data::to_text(*network.description.preprocessing));
   if (quantized || context.verbose) {
     Table table;
     table.row({"layer", "operator", "shape", "format", "bits", "bytes"});
     for (const WeightRow& row : rows)
-      table.row({base::printable(row.name, 40), row.op, row.shape, row.format, fmt::format("{:.2f}", row.bits), count_text(row.bytes)});
+      table.row({base::printable(row.name, 40), row.op, row.shape, row.format, fmt::format("{:.2f}", row.bits),
+                 count_text(row.bytes)});
     out += "\n" + table.text({false, false, false, false, true, true});
   }
   const std::string stem = flags.network.stem().string();
   if (!quantized && !rows.empty())
-    out += "\n  " + display_width_padded("next", 15, false) + fmt::format("nibble quantize {} -o {} --scheme W4A8 --calib DATA\n", shell_word(flags.network.string()), shell_word(stem + "-w4a8.onnx"));
+    out += "\n  " + display_width_padded("next", 15, false) +
+           fmt::format("nibble quantize {} -o {} --scheme W4A8 --calib DATA\n", shell_word(flags.network.string()),
+                       shell_word(stem + "-w4a8.onnx"));
   io::Json::Array layers;
   for (const WeightRow& row : rows)
-    layers.push_back(io::Json::Object{{"layer", row.name}, {"weight", row.weight}, {"operator", row.op}, {"shape", row.shape}, {"format", row.format}, {"bits_per_weight", row.bits}, {"bytes", row.bytes}});
+    layers.push_back(io::Json::Object{{"layer", row.name},
+                                      {"weight", row.weight},
+                                      {"operator", row.op},
+                                      {"shape", row.shape},
+                                      {"format", row.format},
+                                      {"bits_per_weight", row.bits},
+                                      {"bytes", row.bytes}});
   json.emplace_back("layers", std::move(layers));
   print(out);
   context.write_json(json);

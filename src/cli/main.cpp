@@ -21,8 +21,9 @@ int run(int argc, char** argv) {
   for (int i = 0; i < argc; ++i) context.command_line += (i ? " " : "") + cli::shell_word(i ? argv[i] : "nibble");
   app.set_version_flag("--version", std::string("nibble ") + cli::version() + " (" + cli::commit() + ")");
   app.require_subcommand(1);
-  app.footer("`nibble COMMAND --help` says more. Exit status: 0 done, 1 a limit such as --max-drop was missed, 2 usage,\n"
-             "3 malformed input, 4 not supported, 5 input or output failed, 6 a safety limit, 7 a bug in nibble.");
+  app.footer(
+      "`nibble COMMAND --help` says more. Exit status: 0 done, 1 a limit such as --max-drop was missed, 2 usage,\n"
+      "3 malformed input, 4 not supported, 5 input or output failed, 6 a safety limit, 7 a bug in nibble.");
 #define NIBBLE_COMMAND(name) cli::add_##name(app, context);
 #include "cli/commands.def"
 #undef NIBBLE_COMMAND

@@ -13,11 +13,22 @@ namespace nibble::cli {
 
 void add_quantization_flags(CLI::App& command, QuantizationFlags& flags, const std::string& default_scheme) {
   flags.scheme = default_scheme;
-  command.add_option("--scheme", flags.scheme, "W4A16, W4A8, W4A4, W8A16 or W8A8, with options after a colon: W4A16:int4,group=64,clip=minmax" + (default_scheme.empty() ? "" : " (default: " + default_scheme + ")"))->type_name("SCHEME");
+  command
+      .add_option("--scheme", flags.scheme,
+                  "W4A16, W4A8, W4A4, W8A16 or W8A8, with options after a colon: W4A16:int4,group=64,clip=minmax" +
+                      (default_scheme.empty() ? "" : " (default: " + default_scheme + ")"))
+      ->type_name("SCHEME");
   const auto option = [&](const char* flag, const char* key, const char* help, const char* type) {
-    command.add_option_function<std::vector<std::string>>(
-               flag, [&flags, key](const std::vector<std::string>& values) { for (const auto& v : values) flags.options.push_back(std::string(key) + "=" + v); }, help)
-        ->type_name(type)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    command
+        .add_option_function<std::vector<std::string>>(
+            flag,
+            [&flags, key](const std::vector<std::string>& values) {
+              for (const auto& v : values) flags.options.push_back(std::string(key) + "=" + v);
+            },
+            help)
+        ->type_name(type)
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   };
   option("--format", "format", "number format of the weights: int4, uint4, nf4, fp4, mxfp4, nvfp4, int8", "NAME");
   option("--map", "map", "how values are laid over codes: affine, symmetric, restricted, minmax", "NAME");
@@ -25,21 +36,32 @@ void add_quantization_flags(CLI::App& command, QuantizationFlags& flags, const s
   option("--clip", "clip", "how ranges are chosen: minmax, percentile, mse", "RULE");
   option("--act-clip", "act-clip", "the same for activations alone", "RULE");
   option("--percentile", "percentile", "for clip=percentile (default 99.99)", "P");
-  option("--bias-correction", "bias-correction", "with data, take back from biases what quantized weights add to the mean output: on (default) or off", "WHAT");
-  option("--positions", "positions", "which activations are quantized: compute (inputs of convolutions and products) or all (inputs of residual additions too)", "WHICH");
+  option("--bias-correction", "bias-correction",
+         "with data, take back from biases what quantized weights add to the mean output: on (default) or off", "WHAT");
+  option("--positions", "positions",
+         "which activations are quantized: compute (inputs of convolutions and products) or all (inputs of residual "
+         "additions too)",
+         "WHICH");
   option("--keep", "keep", "leave layers at 8 bits (or LAYERS:16): first, last, depthwise or a layer's name", "LAYERS");
-  command.add_option("--calib", flags.calibration_data, "data that shows what the activations look like (needed below 16-bit activations)")->type_name("DATA");
-  command.add_option("--calib-samples", flags.calibration_samples, "samples of it to use (default 256)")->type_name("N");
+  command
+      .add_option("--calib", flags.calibration_data,
+                  "data that shows what the activations look like (needed below 16-bit activations)")
+      ->type_name("DATA");
+  command.add_option("--calib-samples", flags.calibration_samples, "samples of it to use (default 256)")
+      ->type_name("N");
   command.add_option("--ranges", flags.ranges, "ranges from a file instead of --calib")->type_name("FILE");
   command.add_option("--save-ranges", flags.save_ranges, "write the ranges that were used")->type_name("FILE");
-  command.add_flag("--allow-fallback", flags.allow_fallback, "leave layers wide that cannot be quantized as asked, instead of stopping");
-  command.add_option("--nonfinite", flags.nonfinite, "what to do with NaN or infinite weights: error or zero")->type_name("WHAT");
+  command.add_flag("--allow-fallback", flags.allow_fallback,
+                   "leave layers wide that cannot be quantized as asked, instead of stopping");
+  command.add_option("--nonfinite", flags.nonfinite, "what to do with NaN or infinite weights: error or zero")
+      ->type_name("WHAT");
 }
 
 namespace {
 
 /// Batches of the calibration data for the network's only input.
-quant::NextBatch batches(const data::Dataset& dataset, const graph::Graph& graph, int64_t total, base::ThreadPool& pool) {
+quant::NextBatch batches(const data::Dataset& dataset, const graph::Graph& graph, int64_t total,
+                         base::ThreadPool& pool) {
   int64_t fixed = 0;
   const bool any = takes_any_batch(graph, fixed);
   const int64_t size = any ? quant::calibration_batch(graph) : fixed;
@@ -60,7 +82,9 @@ std::string kinds_text(const quant::Plan& plan) {
   std::map<std::string, int64_t> kinds;
   for (const auto& layer : plan.layers)
     if (layer.bits < 16) {
-      const std::string granularity = layer.per_tensor ? "per tensor" : layer.group ? fmt::format("group {}", layer.group) : "per channel";
+      const std::string granularity = layer.per_tensor ? "per tensor"
+                                      : layer.group    ? fmt::format("group {}", layer.group)
+                                                       : "per channel";
       ++kinds[fmt::format("{} to {} {}", layer.op, layer.grid.format->name, granularity)];
     }
   std::string text;
@@ -70,12 +94,13 @@ std::string kinds_text(const quant::Plan& plan) {
 
 }  // namespace
 
-PlannedQuantization plan_quantization(const Network& network, const QuantizationFlags& flags, const DataFlags& data_flags, bool plan_only,
-                                      Context& context) {
+PlannedQuantization plan_quantization(const Network& network, const QuantizationFlags& flags,
+                                      const DataFlags& data_flags, bool plan_only, Context& context) {
   quant::Scheme scheme = quant::parse_scheme(flags.scheme);
   for (const std::string& option : flags.options) quant::set_option(scheme, option);
   if (flags.nonfinite != "error" && flags.nonfinite != "zero") base::fail_usage("--nonfinite", "takes error or zero");
-  if (!flags.ranges.empty() && !flags.calibration_data.empty()) base::fail_usage("--ranges", "ranges come from a file or from --calib, not from both");
+  if (!flags.ranges.empty() && !flags.calibration_data.empty())
+    base::fail_usage("--ranges", "ranges come from a file or from --calib, not from both");
 
   PlannedQuantization q;
   q.graph = network.graph;
@@ -92,10 +117,15 @@ PlannedQuantization plan_quantization(const Network& network, const Quantization
   }
   context.console->line("scheme", quant::to_text(scheme));
   std::string text = kinds_text(q.plan);
-  if (!q.plan.activations.empty()) text += fmt::format(", {} activations to uint{} (positions={})", q.plan.activations.size(), scheme.activation_bits, scheme.positions == quant::Positions::kAll ? "all" : "compute");
-  context.console->line("plan", fmt::format("{} · {} → {} · about {}, {} of memory", text, bytes_text(q.plan.bytes_before), bytes_text(q.plan.bytes_after), seconds_text(q.plan.seconds), bytes_text(q.plan.memory_bytes)));
+  if (!q.plan.activations.empty())
+    text += fmt::format(", {} activations to uint{} (positions={})", q.plan.activations.size(), scheme.activation_bits,
+                        scheme.positions == quant::Positions::kAll ? "all" : "compute");
+  context.console->line("plan", fmt::format("{} · {} → {} · about {}, {} of memory", text,
+                                            bytes_text(q.plan.bytes_before), bytes_text(q.plan.bytes_after),
+                                            seconds_text(q.plan.seconds), bytes_text(q.plan.memory_bytes)));
   for (const auto& layer : q.plan.layers)
-    if (layer.bits == 16 || (!layer.note.empty() && layer.bits == 8)) context.console->line("", base::printable(layer.name) + ": " + layer.note);
+    if (layer.bits == 16 || (!layer.note.empty() && layer.bits == 8))
+      context.console->line("", base::printable(layer.name) + ": " + layer.note);
   for (const std::string& out : q.plan.left_out) context.console->line("left out", out);
 
   if (plan_only) return q;
@@ -105,17 +135,23 @@ PlannedQuantization plan_quantization(const Network& network, const Quantization
   } else if (!flags.calibration_data.empty()) {
     const auto dataset = open_data(flags.calibration_data, data_flags, network, context);
     const int64_t total = std::min(dataset->size(), flags.calibration_samples);
-    if (total < dataset->size()) context.console->note(fmt::format("calibrating on {} of {} samples (--calib-samples N, --shuffle SEED)", total, dataset->size()));
-    q.calibration = quant::calibrate(q.graph, quant::observed_values(q.graph, q.plan), batches(*dataset, q.graph, total, *context.pool), total, *context.pool, *context.console, context.limits);
+    if (total < dataset->size())
+      context.console->note(
+          fmt::format("calibrating on {} of {} samples (--calib-samples N, --shuffle SEED)", total, dataset->size()));
+    q.calibration = quant::calibrate(q.graph, quant::observed_values(q.graph, q.plan),
+                                     batches(*dataset, q.graph, total, *context.pool), total, *context.pool,
+                                     *context.console, context.limits);
     q.calibration->source = dataset->describe();
   } else if (!q.plan.activations.empty()) {
-    base::fail_usage("scheme " + scheme.base, "quantizes activations, which needs data that shows their ranges", "add --calib DATA or --ranges FILE");
+    base::fail_usage("scheme " + scheme.base, "quantizes activations, which needs data that shows their ranges",
+                     "add --calib DATA or --ranges FILE");
   }
   if (q.calibration) {
     quant::use_calibration(q.plan, *q.calibration);
     for (const auto& a : q.plan.activations) {
       const auto& s = q.calibration->activations.at(a.name);
-      if (s.min == 0 && s.max == 0) context.console->note(base::printable(a.name) + " was zero on all data; its scale is 1");
+      if (s.min == 0 && s.max == 0)
+        context.console->note(base::printable(a.name) + " was zero on all data; its scale is 1");
     }
   }
   if (!flags.save_ranges.empty()) {
@@ -135,8 +171,13 @@ std::string plan_text(const quant::Plan& plan) {
   layers.row({"layer", "operator", "shape", "weights", "scale for", "bits", "before", "after", "input", "note"});
   for (const auto& l : plan.layers) {
     const bool wide = l.bits == 16;
-    layers.row({base::printable(l.name, 40), l.op, tensor::to_string(l.shape), wide ? "as they are" : std::string(l.grid.format->name) + " " + std::string(fit::name_of(l.grid.map)),
-                wide ? "-" : l.per_tensor ? "tensor" : l.group ? fmt::format("{} weights", l.group) : "channel", fmt::format("{:.2f}", l.bits_per_weight), count_text(l.bytes_before), count_text(l.bytes_after),
+    layers.row({base::printable(l.name, 40), l.op, tensor::to_string(l.shape),
+                wide ? "as they are" : std::string(l.grid.format->name) + " " + std::string(fit::name_of(l.grid.map)),
+                wide           ? "-"
+                : l.per_tensor ? "tensor"
+                : l.group      ? fmt::format("{} weights", l.group)
+                               : "channel",
+                fmt::format("{:.2f}", l.bits_per_weight), count_text(l.bytes_before), count_text(l.bytes_after),
                 l.activation_bits == 16 ? "float" : fmt::format("uint{}", l.activation_bits), l.note});
   }
   std::string text = layers.text({false, false, false, false, false, true, true, true, false, false});
@@ -144,20 +185,33 @@ std::string plan_text(const quant::Plan& plan) {
     Table activations;
     activations.row({"activation", "bits", "sign", "where"});
     for (const auto& a : plan.activations)
-      activations.row({base::printable(a.name, 40), fmt::format("uint{}", a.bits), a.calibrated ? (a.is_signed ? "signed" : "unsigned") : "open", a.position});
+      activations.row({base::printable(a.name, 40), fmt::format("uint{}", a.bits),
+                       a.calibrated ? (a.is_signed ? "signed" : "unsigned") : "open", a.position});
     text += "\n" + activations.text({false, false, false, false});
   }
   for (const std::string& out : plan.left_out) text += "  left out: " + out + "\n";
-  return text + fmt::format("\n  file {} → about {} · about {} on this machine · {} of memory\n", bytes_text(plan.bytes_before), bytes_text(plan.bytes_after), seconds_text(plan.seconds), bytes_text(plan.memory_bytes));
+  return text + fmt::format("\n  file {} → about {} · about {} on this machine · {} of memory\n",
+                            bytes_text(plan.bytes_before), bytes_text(plan.bytes_after), seconds_text(plan.seconds),
+                            bytes_text(plan.memory_bytes));
 }
 
 io::Json plan_json(const quant::Plan& plan) {
   io::Json::Array layers, activations;
   for (const auto& l : plan.layers)
-    layers.push_back(io::Json::Object{{"layer", l.name}, {"operator", l.op}, {"weight", l.weight_name}, {"shape", tensor::to_string(l.shape)}, {"bits", l.bits},
-                                      {"format", l.bits == 16 ? "float32" : std::string(l.grid.format->name)}, {"map", l.bits == 16 ? "" : std::string(fit::name_of(l.grid.map))},
-                                      {"group", l.group}, {"per_tensor", l.per_tensor}, {"bits_per_weight", l.bits_per_weight}, {"bytes_before", l.bytes_before}, {"bytes_after", l.bytes_after},
-                                      {"activation_bits", l.activation_bits}, {"note", l.note}});
+    layers.push_back(io::Json::Object{{"layer", l.name},
+                                      {"operator", l.op},
+                                      {"weight", l.weight_name},
+                                      {"shape", tensor::to_string(l.shape)},
+                                      {"bits", l.bits},
+                                      {"format", l.bits == 16 ? "float32" : std::string(l.grid.format->name)},
+                                      {"map", l.bits == 16 ? "" : std::string(fit::name_of(l.grid.map))},
+                                      {"group", l.group},
+                                      {"per_tensor", l.per_tensor},
+                                      {"bits_per_weight", l.bits_per_weight},
+                                      {"bytes_before", l.bytes_before},
+                                      {"bytes_after", l.bytes_after},
+                                      {"activation_bits", l.activation_bits},
+                                      {"note", l.note}});
   for (const auto& a : plan.activations) {
     io::Json::Object o{{"value", a.name}, {"bits", a.bits}, {"position", a.position}};
     if (a.calibrated) {
@@ -169,8 +223,10 @@ io::Json plan_json(const quant::Plan& plan) {
   }
   io::Json::Array left_out;
   for (const std::string& s : plan.left_out) left_out.emplace_back(s);
-  return io::Json::Object{{"scheme", quant::to_text(plan.scheme)}, {"file_bytes_before", plan.bytes_before}, {"file_bytes_after", plan.bytes_after}, {"seconds", plan.seconds},
-                          {"memory_bytes", plan.memory_bytes}, {"layers", std::move(layers)}, {"activations", std::move(activations)}, {"left_out", std::move(left_out)}};
+  return io::Json::Object{{"scheme", quant::to_text(plan.scheme)}, {"file_bytes_before", plan.bytes_before},
+                          {"file_bytes_after", plan.bytes_after},  {"seconds", plan.seconds},
+                          {"memory_bytes", plan.memory_bytes},     {"layers", std::move(layers)},
+                          {"activations", std::move(activations)}, {"left_out", std::move(left_out)}};
 }
 
 }  // namespace nibble::cli

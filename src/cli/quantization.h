@@ -28,8 +28,8 @@ struct PlannedQuantization {
 };
 
 /// Prepares and plans, and unless `plan_only` runs the calibration. Prints the plan line and what was assumed.
-PlannedQuantization plan_quantization(const Network& network, const QuantizationFlags& flags, const DataFlags& data_flags, bool plan_only,
-                                      Context& context);
+PlannedQuantization plan_quantization(const Network& network, const QuantizationFlags& flags,
+                                      const DataFlags& data_flags, bool plan_only, Context& context);
 
 /// The plan as a table, one row a layer and a list of activations.
 std::string plan_text(const quant::Plan& plan);

@@ -19,7 +19,9 @@ struct Flags {
   int64_t top = 5;
 };
 
-std::string data_name(const Flags& flags) { return base::printable((flags.image.empty() ? flags.input : flags.image).string(), 400); }
+std::string data_name(const Flags& flags) {
+  return base::printable((flags.image.empty() ? flags.input : flags.image).string(), 400);
+}
 
 /// The first output of every sample, one after another along its first dimension, as .npy.
 void write_outputs(runtime::Session& session, const data::Dataset& dataset, const Flags& flags, Context& context) {
@@ -35,14 +37,17 @@ void write_outputs(runtime::Session& session, const data::Dataset& dataset, cons
     const std::vector<tensor::Tensor> inputs{batch.values};
     parts.push_back(session.run(inputs).at(0));
     const tensor::Tensor& y = parts.back();
-    if (y.rank() == 0 || y.dtype() != parts[0].dtype() || !std::equal(y.shape().begin() + 1, y.shape().end(), parts[0].shape().begin() + 1, parts[0].shape().end()))
+    if (y.rank() == 0 || y.dtype() != parts[0].dtype() ||
+        !std::equal(y.shape().begin() + 1, y.shape().end(), parts[0].shape().begin() + 1, parts[0].shape().end()))
       base::fail_unsupported("-o", "the outputs of different samples cannot be joined", "run one sample (--samples 1)");
     rows += y.shape()[0];
     bytes += static_cast<int64_t>(y.bytes().size());
     context.console->advance(at + batch.size());
   }
   context.console->end();
-  if (const int64_t left = fixed > 0 ? dataset.size() % fixed : 0) context.console->note(fmt::format("the network takes batches of exactly {}: the last {} samples were not run", fixed, left));
+  if (const int64_t left = fixed > 0 ? dataset.size() % fixed : 0)
+    context.console->note(
+        fmt::format("the network takes batches of exactly {}: the last {} samples were not run", fixed, left));
   if (parts.empty()) base::fail_usage(data_name(flags), "has no sample that can be used");
   tensor::Shape shape = parts[0].shape();
   shape[0] = rows;
@@ -53,7 +58,8 @@ void write_outputs(runtime::Session& session, const data::Dataset& dataset, cons
   base::AtomicFile file(flags.output, context.force, sources, static_cast<uint64_t>(bytes));
   file.write(io::npy_file(all));
   file.commit();
-  context.console->line("write", fmt::format("{}   {} {}", flags.output.string(), tensor::to_string(shape), bytes_text(bytes)));
+  context.console->line("write",
+                        fmt::format("{}   {} {}", flags.output.string(), tensor::to_string(shape), bytes_text(bytes)));
 }
 
 void run(const Flags& flags, Context& context) {
@@ -67,9 +73,12 @@ void run(const Flags& flags, Context& context) {
   int64_t fixed = 0;
   const int64_t together = takes_any_batch(network.graph, fixed) ? 1 : fixed;
   data::Batch batch = dataset->batch(0, together, *context.pool);
-  for (int64_t at = together; !batch.values && at < dataset->size(); at += together) batch = dataset->batch(at, together, *context.pool);
+  for (int64_t at = together; !batch.values && at < dataset->size(); at += together)
+    batch = dataset->batch(at, together, *context.pool);
   if (!batch.values) base::fail_usage(data_name(flags), "has no sample that can be used");
-  if (dataset->size() > 1 && flags.output.empty()) context.console->note(fmt::format("the data has {} samples, the first one is run (-o FILE runs all)", dataset->size()));
+  if (dataset->size() > 1 && flags.output.empty())
+    context.console->note(
+        fmt::format("the data has {} samples, the first one is run (-o FILE runs all)", dataset->size()));
   const std::vector<tensor::Tensor> inputs{batch.values};
   const auto start = std::chrono::steady_clock::now();
   const auto outputs = session.run(inputs);
@@ -79,7 +88,8 @@ void run(const Flags& flags, Context& context) {
   const auto& classes = network.description.classes;
   for (size_t i = 0; i < outputs.size(); ++i) {
     const graph::Value& value = network.graph.value(network.graph.outputs[i]);
-    text += "  " + base::printable(value.name, 60) + " " + std::string(name_of(outputs[i].dtype())) + " " + tensor::to_string(outputs[i].shape()) + "\n";
+    text += "  " + base::printable(value.name, 60) + " " + std::string(name_of(outputs[i].dtype())) + " " +
+            tensor::to_string(outputs[i].shape()) + "\n";
     if (outputs[i].dtype() != tensor::DType::f32) continue;
     const auto y = outputs[i].values<float>();
     if (outputs[i].rank() == 2 && !y.empty()) {
@@ -88,7 +98,8 @@ void run(const Flags& flags, Context& context) {
       std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return y[a] > y[b]; });
       Table table;
       for (size_t k = 0; k < std::min<size_t>(order.size(), static_cast<size_t>(std::max<int64_t>(1, flags.top))); ++k)
-        table.row({fmt::format("{}", order[k]), fmt::format("{:.4g}", y[order[k]]), order[k] < classes.size() ? base::printable(classes[order[k]], 60) : ""});
+        table.row({fmt::format("{}", order[k]), fmt::format("{:.4g}", y[order[k]]),
+                   order[k] < classes.size() ? base::printable(classes[order[k]], 60) : ""});
       text += table.text({true, true, false}, 4);
     } else if (!y.empty()) {
       const auto [low, high] = std::minmax_element(y.begin(), y.end());
@@ -96,7 +107,8 @@ void run(const Flags& flags, Context& context) {
     }
   }
   print(text);
-  context.console->line("time", fmt::format("{} (first run, {} threads)", seconds_text(seconds), context.pool->threads()));
+  context.console->line("time",
+                        fmt::format("{} (first run, {} threads)", seconds_text(seconds), context.pool->threads()));
   if (!flags.output.empty()) write_outputs(session, *dataset, flags, context);
 }
 
@@ -107,8 +119,10 @@ void add_run(CLI::App& app, Context& context) {
   auto* command = app.add_subcommand("run", "Run one input through a network");
   command->add_option("network", flags->network, "the network (ONNX)")->required();
   command->add_option("--image", flags->image, "an image")->type_name("FILE");
-  command->add_option("--data", flags->input, "other data (.npy, .npz, ...); the first sample is run")->type_name("DATA");
-  command->add_option("-o,--output", flags->output, "run every sample and write the first output as .npy")->type_name("FILE");
+  command->add_option("--data", flags->input, "other data (.npy, .npz, ...); the first sample is run")
+      ->type_name("DATA");
+  command->add_option("-o,--output", flags->output, "run every sample and write the first output as .npy")
+      ->type_name("FILE");
   command->add_option("--top", flags->top, "how many classes to print (default 5)")->type_name("N");
   add_data_flags(*command, flags->data);
   add_common_flags(*command, context, false);

@@ -20,8 +20,8 @@ double Latency::p50() const { return quantile(runs, 0.50); }
 double Latency::p90() const { return quantile(runs, 0.90); }
 double Latency::p99() const { return quantile(runs, 0.99); }
 
-std::vector<Latency> measure_latency(const std::vector<const graph::Graph*>& networks, const tensor::Tensor& input, double seconds,
-                                     base::ThreadPool& pool, const base::Limits& limits) {
+std::vector<Latency> measure_latency(const std::vector<const graph::Graph*>& networks, const tensor::Tensor& input,
+                                     double seconds, base::ThreadPool& pool, const base::Limits& limits) {
   using Clock = std::chrono::steady_clock;
   std::vector<std::unique_ptr<runtime::Session>> sessions;
   runtime::SessionOptions options;
@@ -34,7 +34,8 @@ std::vector<Latency> measure_latency(const std::vector<const graph::Graph*>& net
   constexpr size_t kFewest = 10, kMost = 1000;
   const auto start = Clock::now();
   while (result[0].runs.size() < kMost) {
-    if (result[0].runs.size() >= kFewest && std::chrono::duration<double>(Clock::now() - start).count() > seconds) break;
+    if (result[0].runs.size() >= kFewest && std::chrono::duration<double>(Clock::now() - start).count() > seconds)
+      break;
     for (size_t i = 0; i < sessions.size(); ++i) {
       const auto begin = Clock::now();
       sessions[i]->run(inputs);
@@ -85,7 +86,8 @@ int64_t constant_bytes(const graph::Graph& graph) {
 
 Energy estimate_energy(const graph::Graph& graph, const tensor::Shape& input) {
   // Picojoules; see the header.
-  constexpr double kMultiplyF32 = 1.31, kAddF32 = 0.38, kMultiplyInt8 = 0.07, kAddInt32 = 0.03, kSramBit = 14.0 / 64, kDramBit = 1300.0 / 64;
+  constexpr double kMultiplyF32 = 1.31, kAddF32 = 0.38, kMultiplyInt8 = 0.07, kAddInt32 = 0.03, kSramBit = 14.0 / 64,
+                   kDramBit = 1300.0 / 64;
   const graph::Graph g = at_shape(graph, input);
   const auto producers = g.producers();
   double pj = 0;
@@ -95,17 +97,20 @@ Energy estimate_energy(const graph::Graph& graph, const tensor::Shape& input) {
     int activation_bits = 32, weight_bits = 32;
     if (macs > 0) {
       const graph::NodeId before = producers[static_cast<size_t>(node.input(0))];
-      if (before >= 0 && g.node(before).op == "DequantizeLinear") activation_bits = tensor::bits_of(g.value(g.node(before).input(0)).dtype);
+      if (before >= 0 && g.node(before).op == "DequantizeLinear")
+        activation_bits = tensor::bits_of(g.value(g.node(before).input(0)).dtype);
       const tensor::Tensor& w = g.value(node.input(1)).constant;
       if (w && w.quantization()) weight_bits = tensor::bits_of(w.dtype());
     }
     // Integer arithmetic needs both operands narrow; a 4-bit weight against a float activation is decoded first.
     const bool integer = activation_bits <= 8 && weight_bits <= 8;
     pj += macs * (integer ? kMultiplyInt8 * activation_bits * weight_bits / 64.0 + kAddInt32 : kMultiplyF32 + kAddF32);
-    if (!integer && weight_bits <= 8) pj += static_cast<double>(g.value(node.input(1)).constant.elements()) * kMultiplyF32;
+    if (!integer && weight_bits <= 8)
+      pj += static_cast<double>(g.value(node.input(1)).constant.elements()) * kMultiplyF32;
     for (const graph::ValueId v : node.outputs) {
       if (v == graph::kNoValue || !g.value(v).shape_known || !tensor::is_known(g.value(v).shape)) continue;
-      pj += 2.0 * static_cast<double>(tensor::element_count(g.value(v).shape)) * tensor::bits_of(g.value(v).dtype) * kSramBit;  // written, read
+      pj += 2.0 * static_cast<double>(tensor::element_count(g.value(v).shape)) * tensor::bits_of(g.value(v).dtype) *
+            kSramBit;  // written, read
     }
   }
   pj += 8.0 * static_cast<double>(constant_bytes(g)) * kDramBit;
@@ -125,7 +130,8 @@ std::optional<EnergyMeter> EnergyMeter::open(const std::string& command) {
   if (!std::filesystem::is_directory(root, error)) return std::nullopt;
   for (const auto& entry : std::filesystem::directory_iterator(root, error)) {
     const std::string name = entry.path().filename().string();
-    if (name.rfind("intel-rapl:", 0) != 0 || std::count(name.begin(), name.end(), ':') != 1) continue;  // packages, not their parts
+    if (name.rfind("intel-rapl:", 0) != 0 || std::count(name.begin(), name.end(), ':') != 1)
+      continue;  // packages, not their parts
     const auto counter = entry.path() / "energy_uj";
     double value = 0;
     if (std::ifstream(counter) >> value) meter.counters_.push_back(counter.string());
@@ -139,7 +145,8 @@ double EnergyMeter::joules() const {
   if (!command_.empty()) {
     std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(command_.c_str(), "r"), pclose);
     double value = 0;
-    if (!pipe || std::fscanf(pipe.get(), "%lf", &value) != 1) base::fail_io("--energy-cmd", "printed no number", "it must print the joules used so far");
+    if (!pipe || std::fscanf(pipe.get(), "%lf", &value) != 1)
+      base::fail_io("--energy-cmd", "printed no number", "it must print the joules used so far");
     return value;
   }
   double sum = 0;

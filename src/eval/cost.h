@@ -19,10 +19,10 @@ struct Latency {
   int64_t peak_activation_bytes = 0;
 };
 
-/// Runs the networks in turn (A B A B ...) on one input for about `seconds` in all, after a warm-up: figures that can be
-/// compared although the machine's speed drifts. One Latency a network.
-std::vector<Latency> measure_latency(const std::vector<const graph::Graph*>& networks, const tensor::Tensor& input, double seconds,
-                                     base::ThreadPool& pool, const base::Limits& limits);
+/// Runs the networks in turn (A B A B ...) on one input for about `seconds` in all, after a warm-up: figures that can
+/// be compared although the machine's speed drifts. One Latency a network.
+std::vector<Latency> measure_latency(const std::vector<const graph::Graph*>& networks, const tensor::Tensor& input,
+                                     double seconds, base::ThreadPool& pool, const base::Limits& limits);
 
 /// Joules an inference and where the number comes from.
 struct Energy {
@@ -31,14 +31,14 @@ struct Energy {
   std::string source;
 };
 
-/// From operation and byte counts of one sample, with the energies a operation of Jouppi et al., "Ten Lessons From Three
-/// Generations Shaped Google's TPUv4i", ISCA 2021, table 2 (7 nm): int8 multiply 0.07 pJ, f32 multiply 1.31, int32 add
-/// 0.03, f32 add 0.38, 64 bits from 1 MB SRAM 14, 64 bits from DDR 1300 (weights are read once an inference). 4-bit
-/// multiplies are extrapolated by the product of the operands' widths. An order of magnitude, good for ratios.
+/// From operation and byte counts of one sample, with the energies a operation of Jouppi et al., "Ten Lessons From
+/// Three Generations Shaped Google's TPUv4i", ISCA 2021, table 2 (7 nm): int8 multiply 0.07 pJ, f32 multiply 1.31,
+/// int32 add 0.03, f32 add 0.38, 64 bits from 1 MB SRAM 14, 64 bits from DDR 1300 (weights are read once an inference).
+/// 4-bit multiplies are extrapolated by the product of the operands' widths. An order of magnitude, good for ratios.
 Energy estimate_energy(const graph::Graph& graph, const tensor::Shape& input);
 
-/// A counter of this machine: RAPL's package domains where they are readable, or `command`, an external meter that prints
-/// the joules used so far. std::nullopt where there is none.
+/// A counter of this machine: RAPL's package domains where they are readable, or `command`, an external meter that
+/// prints the joules used so far. std::nullopt where there is none.
 class EnergyMeter {
  public:
   static std::optional<EnergyMeter> open(const std::string& command);

@@ -28,19 +28,23 @@ bool among_top(std::span<const float> row, int64_t label, int64_t k) {
   if (label < 0 || label >= static_cast<int64_t>(row.size())) return false;
   int64_t larger = 0;
   for (size_t i = 0; i < row.size(); ++i)
-    larger += row[i] > row[static_cast<size_t>(label)] || (row[i] == row[static_cast<size_t>(label)] && static_cast<int64_t>(i) < label);
+    larger += row[i] > row[static_cast<size_t>(label)] ||
+              (row[i] == row[static_cast<size_t>(label)] && static_cast<int64_t>(i) < label);
   return larger < k;
 }
 
 std::span<const float> floats_of(const Tensor& t, const char* which) {
   if (t.dtype() != tensor::DType::f32)
-    base::fail_unsupported("", std::string("the first output of the ") + which + " network is of type " + std::string(name_of(t.dtype())) + ", 32-bit floats can be compared");
+    base::fail_unsupported("", std::string("the first output of the ") + which + " network is of type " +
+                                   std::string(name_of(t.dtype())) + ", 32-bit floats can be compared");
   return t.values<float>();
 }
 
 void check_finite(std::span<const float> y, const char* which) {
   for (size_t i = 0; i < y.size(); ++i)
-    if (!std::isfinite(y[i])) base::fail_malformed("", std::string("the ") + which + " network's output is " + std::to_string(y[i]) + " at index " + std::to_string(i));
+    if (!std::isfinite(y[i]))
+      base::fail_malformed("", std::string("the ") + which + " network's output is " + std::to_string(y[i]) +
+                                   " at index " + std::to_string(i));
 }
 
 void score(Accuracy& a, std::span<const float> row, int64_t label) {
@@ -65,8 +69,9 @@ struct Sums {
 };
 
 /// Errors of every product's output, by running both networks and watching the values that they have in common.
-std::vector<LayerError> compare_layers(const Graph& before, const Graph& after, const data::Dataset& dataset, int64_t samples, int64_t batch,
-                                       const EvaluateOptions& options, base::ThreadPool& pool) {
+std::vector<LayerError> compare_layers(const Graph& before, const Graph& after, const data::Dataset& dataset,
+                                       int64_t samples, int64_t batch, const EvaluateOptions& options,
+                                       base::ThreadPool& pool) {
   std::vector<LayerError> layers;
   std::vector<std::string> values;
   for (graph::NodeId id = 0; id < after.node_count(); ++id) {
@@ -74,12 +79,14 @@ std::vector<LayerError> compare_layers(const Graph& before, const Graph& after, 
     if (node.op != "Conv" && node.op != "Gemm" && node.op != "MatMul") continue;
     const graph::Value& out = after.value(node.output(0));
     const graph::ValueId twin = before.find_value(out.name);
-    if (twin == graph::kNoValue || out.dtype != tensor::DType::f32 || before.value(twin).dtype != tensor::DType::f32) continue;
+    if (twin == graph::kNoValue || out.dtype != tensor::DType::f32 || before.value(twin).dtype != tensor::DType::f32)
+      continue;
     LayerError layer;
     layer.name = node.name.empty() ? out.name : node.name;
     layer.op = node.op;
     const graph::ValueId w = node.input(1);
-    layer.four_bit = after.is_constant(w) && after.value(w).constant.quantization() && tensor::bits_of(after.value(w).constant.dtype()) == 4;
+    layer.four_bit = after.is_constant(w) && after.value(w).constant.quantization() &&
+                     tensor::bits_of(after.value(w).constant.dtype()) == 4;
     layers.push_back(std::move(layer));
     values.push_back(out.name);
   }
@@ -112,8 +119,8 @@ std::vector<LayerError> compare_layers(const Graph& before, const Graph& after, 
 
 }  // namespace
 
-Comparison evaluate(const Graph* before, const Graph& after, const data::Dataset& dataset, const EvaluateOptions& options, base::ThreadPool& pool,
-                    base::Progress& progress) {
+Comparison evaluate(const Graph* before, const Graph& after, const data::Dataset& dataset,
+                    const EvaluateOptions& options, base::ThreadPool& pool, base::Progress& progress) {
   Comparison c;
   runtime::SessionOptions session_options;
   session_options.limits = options.limits;
@@ -145,7 +152,8 @@ Comparison evaluate(const Graph* before, const Graph& after, const data::Dataset
       x = baseline->run(inputs).at(0);
       before_values = floats_of(x, "baseline");
       if (x.shape() != y.shape())
-        base::fail_unsupported("", "the networks' first outputs differ in shape: " + tensor::to_string(x.shape()) + " and " + tensor::to_string(y.shape()));
+        base::fail_unsupported("", "the networks' first outputs differ in shape: " + tensor::to_string(x.shape()) +
+                                       " and " + tensor::to_string(y.shape()));
       check_finite(before_values, "baseline");
       output.add(before_values, after_values);
     }
@@ -172,14 +180,19 @@ Comparison evaluate(const Graph* before, const Graph& after, const data::Dataset
   }
   progress.end();
   c.skipped = dataset.skipped();
-  if (c.samples == 0) base::fail_usage("", "the data has no sample that can be used" + std::string(fixed > 1 ? ": the network takes batches of exactly " + std::to_string(fixed) : ""));
+  if (c.samples == 0)
+    base::fail_usage(
+        "", "the data has no sample that can be used" +
+                std::string(fixed > 1 ? ": the network takes batches of exactly " + std::to_string(fixed) : ""));
   c.labelled = c.labelled && c.after.samples > 0;
   if (before) {
     c.output_sqnr_db = output.sqnr_db();
     c.relative_error = output.signal > 0 ? std::sqrt(output.noise / output.signal) : 0;
     c.layer_samples = std::min(options.layer_samples, c.samples);
     if (fixed != tensor::kUnknown) c.layer_samples -= c.layer_samples % fixed;
-    if (c.layer_samples > 0) c.layers = compare_layers(*before, after, dataset, c.layer_samples, std::min<int64_t>(batch, fixed == tensor::kUnknown ? 8 : fixed), options, pool);
+    if (c.layer_samples > 0)
+      c.layers = compare_layers(*before, after, dataset, c.layer_samples,
+                                std::min<int64_t>(batch, fixed == tensor::kUnknown ? 8 : fixed), options, pool);
   }
   return c;
 }

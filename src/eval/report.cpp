@@ -13,7 +13,9 @@ namespace {
 
 using io::Json;
 
-double percent(int64_t part, int64_t whole) { return whole ? 100.0 * static_cast<double>(part) / static_cast<double>(whole) : 0.0; }
+double percent(int64_t part, int64_t whole) {
+  return whole ? 100.0 * static_cast<double>(part) / static_cast<double>(whole) : 0.0;
+}
 std::string percent_text(int64_t part, int64_t whole) { return fmt::format("{:.2f} %", percent(part, whole)); }
 
 std::string db_text(double db) { return std::isinf(db) ? "exact" : fmt::format("{:.1f} dB", db); }
@@ -21,7 +23,8 @@ std::string db_text(double db) { return std::isinf(db) ? "exact" : fmt::format("
 /// "7.6 x smaller", "1.8 x faster": how the second compares with the first.
 std::string ratio_text(double before, double after, const char* less, const char* more) {
   if (before <= 0 || after <= 0) return "";
-  return after <= before ? fmt::format("{:.2f} x {}", before / after, less) : fmt::format("{:.2f} x {}", after / before, more);
+  return after <= before ? fmt::format("{:.2f} x {}", before / after, less)
+                         : fmt::format("{:.2f} x {}", after / before, more);
 }
 
 std::string energy_text(double joules) {
@@ -43,7 +46,8 @@ std::string layers_table(const Comparison& c, bool all) {
   Table table;
   table.row({fmt::format("layer outputs, worst first ({} samples)", c.layer_samples), "bits", "SQNR", "cosine"});
   for (size_t i = 0; i < shown; ++i)
-    table.row({base::printable(layers[i].name, 48), layers[i].four_bit ? "4" : "8+", db_text(layers[i].sqnr_db), fmt::format("{:.5f}", layers[i].cosine)});
+    table.row({base::printable(layers[i].name, 48), layers[i].four_bit ? "4" : "8+", db_text(layers[i].sqnr_db),
+               fmt::format("{:.5f}", layers[i].cosine)});
   std::string text = table.text({false, true, true, true});
   if (shown < layers.size()) text += fmt::format("  ... {} more (--layers)\n", layers.size() - shown);
   return text;
@@ -52,16 +56,30 @@ std::string layers_table(const Comparison& c, bool all) {
 Json optional_number(double v) { return std::isfinite(v) ? Json(v) : Json(); }
 
 Json side_json(const Side& s) {
-  Json::Object o{{"file", s.file}, {"file_bytes", s.file_bytes}, {"bits_per_weight", s.bits_per_weight}, {"memory_bytes", s.memory_bytes}};
+  Json::Object o{{"file", s.file},
+                 {"file_bytes", s.file_bytes},
+                 {"bits_per_weight", s.bits_per_weight},
+                 {"memory_bytes", s.memory_bytes}};
   if (s.latency)
-    o.emplace_back("latency_seconds", Json::Object{{"p50", s.latency->p50()}, {"p90", s.latency->p90()}, {"p99", s.latency->p99()}, {"runs", static_cast<int64_t>(s.latency->runs.size())}});
-  if (s.energy) o.emplace_back("energy", Json::Object{{"joules", s.energy->joules}, {"estimated", s.energy->estimated}, {"source", s.energy->source}});
+    o.emplace_back("latency_seconds", Json::Object{{"p50", s.latency->p50()},
+                                                   {"p90", s.latency->p90()},
+                                                   {"p99", s.latency->p99()},
+                                                   {"runs", static_cast<int64_t>(s.latency->runs.size())}});
+  if (s.energy)
+    o.emplace_back(
+        "energy",
+        Json::Object{{"joules", s.energy->joules}, {"estimated", s.energy->estimated}, {"source", s.energy->source}});
   return o;
 }
 
 Json accuracy_json(const Accuracy& a) {
   const Interval i = wilson_interval(a.top1, a.samples);
-  return Json::Object{{"samples", a.samples}, {"top1", a.top1}, {"top5", a.top5}, {"top1_share", static_cast<double>(a.top1) / static_cast<double>(std::max<int64_t>(1, a.samples))}, {"top1_interval", Json::Array{i.low, i.high}}};
+  return Json::Object{
+      {"samples", a.samples},
+      {"top1", a.top1},
+      {"top5", a.top5},
+      {"top1_share", static_cast<double>(a.top1) / static_cast<double>(std::max<int64_t>(1, a.samples))},
+      {"top1_interval", Json::Array{i.low, i.high}}};
 }
 
 }  // namespace
@@ -80,18 +98,25 @@ std::string verdict(const Report& r) {
     const double lost = -100.0 * c.change.difference();
     const Interval i = c.change.interval();
     const bool noise = i.low <= 0 && i.high >= 0;
-    if (lost > 0) text = fmt::format("This cost the network {:.2f} points of top-1", lost);
-    else if (lost < 0) text = fmt::format("This network gained {:.2f} points of top-1", -lost);
-    else text = "This cost the network no top-1 accuracy";
-    text += noise ? fmt::format(", within the noise of {} samples", c.samples) : fmt::format(", more than the noise of {} samples", c.samples);
+    if (lost > 0)
+      text = fmt::format("This cost the network {:.2f} points of top-1", lost);
+    else if (lost < 0)
+      text = fmt::format("This network gained {:.2f} points of top-1", -lost);
+    else
+      text = "This cost the network no top-1 accuracy";
+    text += noise ? fmt::format(", within the noise of {} samples", c.samples)
+                  : fmt::format(", more than the noise of {} samples", c.samples);
   } else if (c.classes) {
-    text = fmt::format("{:.2f} % of {} answers changed (no labels were given)", 100.0 - percent(c.same_answer, c.samples), c.samples);
+    text = fmt::format("{:.2f} % of {} answers changed (no labels were given)",
+                       100.0 - percent(c.same_answer, c.samples), c.samples);
   } else {
-    text = fmt::format("The output differs by {:.3g} of its size ({}) over {} samples", c.relative_error, db_text(c.output_sqnr_db), c.samples);
+    text = fmt::format("The output differs by {:.3g} of its size ({}) over {} samples", c.relative_error,
+                       db_text(c.output_sqnr_db), c.samples);
   }
   const auto layers = worst_first(c.layers);
   if (layers.size() > 1 && std::isfinite(layers[0].sqnr_db))
-    text += fmt::format("; {} and {} cost most", base::printable(layers[0].name, 40), base::printable(layers[1].name, 40));
+    text +=
+        fmt::format("; {} and {} cost most", base::printable(layers[0].name, 40), base::printable(layers[1].name, 40));
   return text + ".";
 }
 
@@ -100,43 +125,58 @@ std::string to_text(const Report& r, bool all_layers) {
   Table t;
   const bool two = r.before.has_value();
   const auto row = [&](std::string label, std::string before, std::string after, std::string change = "") {
-    if (two) t.row({std::move(label), std::move(before), std::move(after), std::move(change)});
-    else t.row({std::move(label), std::move(after), std::move(change)});
+    if (two)
+      t.row({std::move(label), std::move(before), std::move(after), std::move(change)});
+    else
+      t.row({std::move(label), std::move(after), std::move(change)});
   };
   row("", "before", two ? "after" : "", two ? "change" : "");
   if (c.classes && c.labelled) {
     std::string change;
     if (two) {
       const Interval i = c.change.interval();
-      change = fmt::format("{:+.2f}  [{:+.2f}, {:+.2f}]   {} lost, {} won (p = {:.2g})", 100 * c.change.difference(), 100 * i.low, 100 * i.high, c.change.lost, c.change.won, c.change.p_value());
+      change = fmt::format("{:+.2f}  [{:+.2f}, {:+.2f}]   {} lost, {} won (p = {:.2g})", 100 * c.change.difference(),
+                           100 * i.low, 100 * i.high, c.change.lost, c.change.won, c.change.p_value());
     } else {
       const Interval i = wilson_interval(c.after.top1, c.after.samples);
       change = fmt::format("[{:.2f}, {:.2f}]   {} of {}", 100 * i.low, 100 * i.high, c.after.top1, c.after.samples);
     }
     row("top-1", percent_text(c.before.top1, c.before.samples), percent_text(c.after.top1, c.after.samples), change);
     row("top-5", percent_text(c.before.top5, c.before.samples), percent_text(c.after.top5, c.after.samples),
-        two ? fmt::format("{:+.2f}", percent(c.after.top5, c.after.samples) - percent(c.before.top5, c.before.samples)) : "");
+        two ? fmt::format("{:+.2f}", percent(c.after.top5, c.after.samples) - percent(c.before.top5, c.before.samples))
+            : "");
   }
   if (two && c.classes) {
     row("same answer", "-", percent_text(c.same_answer, c.samples), fmt::format("of {} samples", c.samples));
     const Interval i = bootstrap_mean_interval(c.kl);
     row("KL divergence", "-", fmt::format("{:.4g} nats", mean(c.kl)), fmt::format("[{:.4g}, {:.4g}]", i.low, i.high));
   } else if (two) {
-    row("output error", "-", fmt::format("{:.4g}", c.relative_error), fmt::format("{} over {} samples", db_text(c.output_sqnr_db), c.samples));
+    row("output error", "-", fmt::format("{:.4g}", c.relative_error),
+        fmt::format("{} over {} samples", db_text(c.output_sqnr_db), c.samples));
   }
   const Side none;
   const Side& b = two ? *r.before : none;
-  row("file", bytes_text(b.file_bytes), r.after.file_bytes ? bytes_text(r.after.file_bytes) : "-", two && r.after.file_bytes ? ratio_text(static_cast<double>(b.file_bytes), static_cast<double>(r.after.file_bytes), "smaller", "larger") : "");
+  row("file", bytes_text(b.file_bytes), r.after.file_bytes ? bytes_text(r.after.file_bytes) : "-",
+      two && r.after.file_bytes
+          ? ratio_text(static_cast<double>(b.file_bytes), static_cast<double>(r.after.file_bytes), "smaller", "larger")
+          : "");
   row("bits a weight", fmt::format("{:.2f}", b.bits_per_weight), fmt::format("{:.2f}", r.after.bits_per_weight));
   if (r.after.latency && (!two || b.latency)) {
-    row(fmt::format("latency p50 ({} threads)", r.threads), two ? seconds_text(b.latency->p50()) : "", seconds_text(r.after.latency->p50()), two ? ratio_text(b.latency->p50(), r.after.latency->p50(), "faster", "slower") : "");
-    row("        p90 / p99", two ? fmt::format("{} / {}", seconds_text(b.latency->p90()), seconds_text(b.latency->p99())) : "", fmt::format("{} / {}", seconds_text(r.after.latency->p90()), seconds_text(r.after.latency->p99())));
-    row("memory in nibble", two ? bytes_text(b.memory_bytes) : "", bytes_text(r.after.memory_bytes), "weights and activations, batch 1");
+    row(fmt::format("latency p50 ({} threads)", r.threads), two ? seconds_text(b.latency->p50()) : "",
+        seconds_text(r.after.latency->p50()),
+        two ? ratio_text(b.latency->p50(), r.after.latency->p50(), "faster", "slower") : "");
+    row("        p90 / p99",
+        two ? fmt::format("{} / {}", seconds_text(b.latency->p90()), seconds_text(b.latency->p99())) : "",
+        fmt::format("{} / {}", seconds_text(r.after.latency->p90()), seconds_text(r.after.latency->p99())));
+    row("memory in nibble", two ? bytes_text(b.memory_bytes) : "", bytes_text(r.after.memory_bytes),
+        "weights and activations, batch 1");
   }
   if (r.after.energy && (!two || b.energy)) {
     const bool estimated = r.after.energy->estimated;
     const std::string about = estimated ? "about " : "";
-    row("energy an inference", two ? about + energy_text(b.energy->joules) : "", about + energy_text(r.after.energy->joules), estimated ? "estimated (no counter on this machine)" : "measured: " + r.after.energy->source);
+    row("energy an inference", two ? about + energy_text(b.energy->joules) : "",
+        about + energy_text(r.after.energy->joules),
+        estimated ? "estimated (no counter on this machine)" : "measured: " + r.after.energy->source);
   }
   std::string text = two ? t.text({false, false, false, false}) : t.text({false, false, false});
   if (!r.scheme.empty()) text += "\n  scheme       " + wrapped(base::printable(r.scheme, 400), 15, 15) + "\n";
@@ -151,7 +191,9 @@ std::string to_text(const Report& r, bool all_layers) {
 
 io::Json to_json(const Report& r) {
   const Comparison& c = r.comparison;
-  Json::Object o{{"command", r.command}, {"version", r.version}, {"commit", r.commit}, {"data", r.data}, {"scheme", r.scheme}, {"quantized", r.positions}, {"threads", r.threads}, {"samples", c.samples}, {"skipped", c.skipped}};
+  Json::Object o{{"command", r.command}, {"version", r.version}, {"commit", r.commit},
+                 {"data", r.data},       {"scheme", r.scheme},   {"quantized", r.positions},
+                 {"threads", r.threads}, {"samples", c.samples}, {"skipped", c.skipped}};
   if (r.before) o.emplace_back("before", side_json(*r.before));
   o.emplace_back("after", side_json(r.after));
   if (c.classes && c.labelled) {
@@ -160,20 +202,33 @@ io::Json to_json(const Report& r) {
     accuracy.emplace_back("after", accuracy_json(c.after));
     if (r.before) {
       const Interval i = c.change.interval();
-      accuracy.emplace_back("change", Json::Object{{"difference", c.change.difference()}, {"interval", Json::Array{i.low, i.high}}, {"lost", c.change.lost}, {"won", c.change.won}, {"p_value", c.change.p_value()}});
+      accuracy.emplace_back("change", Json::Object{{"difference", c.change.difference()},
+                                                   {"interval", Json::Array{i.low, i.high}},
+                                                   {"lost", c.change.lost},
+                                                   {"won", c.change.won},
+                                                   {"p_value", c.change.p_value()}});
     }
     o.emplace_back("accuracy", std::move(accuracy));
   }
   if (r.before && c.classes) {
     const Interval i = bootstrap_mean_interval(c.kl);
     o.emplace_back("same_answer", c.same_answer);
-    o.emplace_back("kl_divergence", Json::Object{{"mean", mean(c.kl)}, {"interval", Json::Array{i.low, i.high}}, {"median", quantile(c.kl, 0.5)}, {"p99", quantile(c.kl, 0.99)}, {"max", quantile(c.kl, 1.0)}});
+    o.emplace_back("kl_divergence", Json::Object{{"mean", mean(c.kl)},
+                                                 {"interval", Json::Array{i.low, i.high}},
+                                                 {"median", quantile(c.kl, 0.5)},
+                                                 {"p99", quantile(c.kl, 0.99)},
+                                                 {"max", quantile(c.kl, 1.0)}});
   }
   if (r.before) {
-    o.emplace_back("output", Json::Object{{"relative_error", c.relative_error}, {"sqnr_db", optional_number(c.output_sqnr_db)}});
+    o.emplace_back("output",
+                   Json::Object{{"relative_error", c.relative_error}, {"sqnr_db", optional_number(c.output_sqnr_db)}});
     Json::Array layers;
     for (const LayerError& l : c.layers)
-      layers.push_back(Json::Object{{"layer", l.name}, {"operator", l.op}, {"four_bit", l.four_bit}, {"sqnr_db", optional_number(l.sqnr_db)}, {"cosine", l.cosine}});
+      layers.push_back(Json::Object{{"layer", l.name},
+                                    {"operator", l.op},
+                                    {"four_bit", l.four_bit},
+                                    {"sqnr_db", optional_number(l.sqnr_db)},
+                                    {"cosine", l.cosine}});
     o.emplace_back("layers", std::move(layers));
     o.emplace_back("layer_samples", c.layer_samples);
     o.emplace_back("verdict", verdict(r));

@@ -29,8 +29,8 @@ double PairedChange::p_value() const {
   // 2 * P(X <= smaller), X ~ Binomial(n, 1/2), each term from its logarithm.
   double sum = 0;
   for (int64_t k = 0; k <= smaller; ++k)
-    sum += std::exp(std::lgamma(static_cast<double>(n) + 1) - std::lgamma(static_cast<double>(k) + 1) - std::lgamma(static_cast<double>(n - k) + 1) -
-                    static_cast<double>(n) * std::log(2.0));
+    sum += std::exp(std::lgamma(static_cast<double>(n) + 1) - std::lgamma(static_cast<double>(k) + 1) -
+                    std::lgamma(static_cast<double>(n - k) + 1) - static_cast<double>(n) * std::log(2.0));
   return std::min(1.0, 2.0 * sum);
 }
 
@@ -104,7 +104,9 @@ double divergence(const std::vector<double>& log_p, const std::vector<double>& l
 
 }  // namespace
 
-double kl_divergence_of_logits(std::span<const float> p, std::span<const float> q) { return divergence(log_softmax(p), log_softmax(q)); }
+double kl_divergence_of_logits(std::span<const float> p, std::span<const float> q) {
+  return divergence(log_softmax(p), log_softmax(q));
+}
 double kl_divergence_of_probabilities(std::span<const float> p, std::span<const float> q) {
   return divergence(log_probabilities(p), log_probabilities(q));
 }

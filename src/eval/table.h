@@ -24,8 +24,8 @@ std::string bytes_text(int64_t bytes);
 std::string seconds_text(double seconds);
 /// "1.24 M", "26,454".
 std::string count_text(int64_t count);
-/// `text` broken after spaces and commas so that no line is longer than `width` columns where that can be helped; lines after
-/// the first begin with `indent` spaces. The first line has `used` columns already.
+/// `text` broken after spaces and commas so that no line is longer than `width` columns where that can be helped; lines
+/// after the first begin with `indent` spaces. The first line has `used` columns already.
 std::string wrapped(std::string_view text, size_t used, size_t indent, size_t width = 100);
 /// UTF-8 text filled with spaces to `width` columns, one column a code point.
 std::string display_width_padded(std::string_view text, size_t width, bool right);

@@ -35,8 +35,8 @@ NodeId producer_if(const Graph& graph, const std::vector<NodeId>& producers, Val
 
 float scalar_of(const Graph& graph, ValueId v) { return graph.value(v).constant.values<float>()[0]; }
 
-/// Puts Min (and Max, with `both`) with the limits of what 4-bit codes can stand for before the QuantizeLinear `id`. Where the
-/// codes have 4 bits anyway this changes nothing, since they saturate there.
+/// Puts Min (and Max, with `both`) with the limits of what 4-bit codes can stand for before the QuantizeLinear `id`.
+/// Where the codes have 4 bits anyway this changes nothing, since they saturate there.
 void limit_before(Graph& graph, NodeId id, bool both) {
   const Node quantize = graph.node(id);
   const float scale = scalar_of(graph, quantize.input(1));
@@ -44,7 +44,8 @@ void limit_before(Graph& graph, NodeId id, bool both) {
   ValueId v = quantize.input(0);
   const auto add = [&](const char* op, int code, const char* suffix) {
     graph::Value limited = graph.value(quantize.input(0));
-    const ValueId limit = graph.add_constant(graph.unique_name(limited.name + suffix), Tensor::scalar<float>(static_cast<float>(code - zero) * scale));
+    const ValueId limit = graph.add_constant(graph.unique_name(limited.name + suffix),
+                                             Tensor::scalar<float>(static_cast<float>(code - zero) * scale));
     limited.name = graph.unique_name(limited.name + suffix + "ed");
     const ValueId out = graph.add_value(std::move(limited));
     Node node;
@@ -62,8 +63,10 @@ void limit_before(Graph& graph, NodeId id, bool both) {
 
 /// A QuantizeLinear to uint4 with one constant f32 scale and a zero point.
 bool quantizes_to_uint4(const Graph& graph, const Node& node) {
-  return is(node, "QuantizeLinear") && graph.value(node.output(0)).dtype == DType::uint4 && node.input(2) != kNoValue && graph.is_constant(node.input(1)) &&
-         graph.is_constant(node.input(2)) && graph.value(node.input(1)).constant.elements() == 1 && graph.value(node.input(1)).constant.dtype() == DType::f32;
+  return is(node, "QuantizeLinear") && graph.value(node.output(0)).dtype == DType::uint4 && node.input(2) != kNoValue &&
+         graph.is_constant(node.input(1)) && graph.is_constant(node.input(2)) &&
+         graph.value(node.input(1)).constant.elements() == 1 &&
+         graph.value(node.input(1)).constant.dtype() == DType::f32;
 }
 
 }  // namespace
@@ -74,7 +77,8 @@ tensor::Tensor exact_bias(const Tensor& bias) {
   if (k == INT32_MIN) return bias;
   Tensor rounded(DType::f32, bias.shape(), true);
   auto to = rounded.mutable_values<float>();
-  for (size_t i = 0; i < to.size(); ++i) to[i] = static_cast<float>(std::ldexp(std::nearbyint(std::ldexp(static_cast<double>(from[i]), -k)), k)) + 0.0f;
+  for (size_t i = 0; i < to.size(); ++i)
+    to[i] = static_cast<float>(std::ldexp(std::nearbyint(std::ldexp(static_cast<double>(from[i]), -k)), k)) + 0.0f;
   return rounded;
 }
 
@@ -85,7 +89,9 @@ void write_integer_biases(Graph& graph) {
     const Node& node = graph.node(id);
     if (!is(node, "Conv") && !is(node, "Gemm")) continue;
     const ValueId bias = node.input(2);
-    if (bias == kNoValue || !graph.is_constant(bias) || producer_if(graph, producers, node.input(0), "DequantizeLinear") < 0) continue;
+    if (bias == kNoValue || !graph.is_constant(bias) ||
+        producer_if(graph, producers, node.input(0), "DequantizeLinear") < 0)
+      continue;
     const Tensor values = graph.value(bias).constant;
     if (values.dtype() != DType::f32 || values.quantization() || values.rank() != 1) continue;
     const int k = grid_exponent(values.values<float>());
@@ -99,8 +105,10 @@ void write_integer_biases(Graph& graph) {
     }
     if (!exact) continue;
     const graph::Value source = graph.value(bias);
-    const ValueId codes = graph.add_constant(graph.unique_name(source.name + "_int32"), Tensor::of<int32_t>(values.shape(), integers));
-    const ValueId scale = graph.add_constant(graph.unique_name(source.name + "_int32_scale"), Tensor::scalar<float>(static_cast<float>(std::ldexp(1.0, k))));
+    const ValueId codes =
+        graph.add_constant(graph.unique_name(source.name + "_int32"), Tensor::of<int32_t>(values.shape(), integers));
+    const ValueId scale = graph.add_constant(graph.unique_name(source.name + "_int32_scale"),
+                                             Tensor::scalar<float>(static_cast<float>(std::ldexp(1.0, k))));
     graph::Value real;
     real.name = graph.unique_name(source.name + "_dequantized");
     real.shape_known = true;
@@ -140,7 +148,9 @@ void use_byte_activations(Graph& graph) {
     if (!quantizes_to_uint4(graph, graph.node(id))) continue;
     const ValueId codes = graph.node(id).output(0);
     const auto& readers = consumers[static_cast<size_t>(codes)];
-    if (graph.is_output(codes) || !std::all_of(readers.begin(), readers.end(), [&](NodeId r) { return is(graph.node(r), "DequantizeLinear"); })) continue;
+    if (graph.is_output(codes) ||
+        !std::all_of(readers.begin(), readers.end(), [&](NodeId r) { return is(graph.node(r), "DequantizeLinear"); }))
+      continue;
     const std::string name = graph.value(graph.node(id).input(2)).name;
     const auto zero = static_cast<uint8_t>(codec::unpack(graph.value(graph.node(id).input(2)).constant).at(0));
     limit_before(graph, id, true);
@@ -158,14 +168,16 @@ void refine_integer_codes(Graph& graph) {
     // Only where activations are quantized too does onnxruntime multiply integers.
     const Node& node = graph.node(id);
     if (!is(node, "Conv") && !is(node, "Gemm") && !is(node, "MatMul")) continue;
-    if (producer_if(graph, producers, node.input(0), "DequantizeLinear") < 0 || !graph.is_constant(node.input(1))) continue;
+    if (producer_if(graph, producers, node.input(0), "DequantizeLinear") < 0 || !graph.is_constant(node.input(1)))
+      continue;
     const ValueId v = node.input(1);
     const Tensor constant = graph.value(v).constant;
     if (!constant || !constant.quantization() || constant.dtype() != DType::i8) continue;
     const auto& q = *constant.quantization();
     if (q.zero || q.offset || q.scale.dtype() != DType::f16) continue;
     const auto codes = constant.values<int8_t>();
-    if (std::any_of(codes.begin(), codes.end(), [](int8_t c) { return c < -8 || c > 7; })) continue;  // 8 bits, or done already
+    if (std::any_of(codes.begin(), codes.end(), [](int8_t c) { return c < -8 || c > 7; }))
+      continue;  // 8 bits, or done already
     Tensor scale(DType::f16, q.scale.shape(), true);
     bool exact = true;
     for (size_t i = 0; i < scale.mutable_values<uint16_t>().size(); ++i) {

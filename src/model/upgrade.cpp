@@ -44,7 +44,8 @@ void refuse_private_forms(const Graph& g) {
       base::fail_unsupported(node.describe(), "belongs to the domain \"nibble\", which is for networks in memory only");
     for (const char* key : {"channels_last", "code_bits"})
       if (node.domain.empty() && node.has(key))
-        base::fail_malformed(node.describe(), "has the attribute " + base::in_quotes(key) + ", which ONNX does not define");
+        base::fail_malformed(node.describe(),
+                             "has the attribute " + base::in_quotes(key) + ", which ONNX does not define");
   }
 }
 

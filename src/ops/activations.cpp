@@ -8,8 +8,10 @@ namespace nibble::ops {
 namespace {
 
 void infer_same(InferContext& c) {
-  if (c.shape_known(0)) c.output(0, c.dtype(0), c.shape(0));
-  else c.output_of_unknown_rank(0, c.dtype(0));
+  if (c.shape_known(0))
+    c.output(0, c.dtype(0), c.shape(0));
+  else
+    c.output_of_unknown_rank(0, c.dtype(0));
 }
 
 template <typename T, typename F>
@@ -36,8 +38,10 @@ void map_numbers(RunContext& c, F f) {
 /// -x; the lowest integer stays what it is, as in numpy.
 template <typename V>
 V negated(V x) {
-  if constexpr (std::is_integral_v<V>) return static_cast<V>(uint64_t{0} - static_cast<uint64_t>(x));
-  else return -x;
+  if constexpr (std::is_integral_v<V>)
+    return static_cast<V>(uint64_t{0} - static_cast<uint64_t>(x));
+  else
+    return -x;
 }
 
 void run_relu(RunContext& c) {
@@ -84,8 +88,10 @@ void run_neg(RunContext& c) {
 }
 void run_abs(RunContext& c) {
   map_numbers(c, [](auto x) {
-    if constexpr (std::is_unsigned_v<decltype(x)>) return x;
-    else return x < 0 ? negated(x) : x + decltype(x){};  // the sum makes -0 a 0
+    if constexpr (std::is_unsigned_v<decltype(x)>)
+      return x;
+    else
+      return x < 0 ? negated(x) : x + decltype(x){};  // the sum makes -0 a 0
   });
 }
 

@@ -9,8 +9,10 @@ namespace {
 
 void infer_broadcast(InferContext& c) {
   c.require(c.dtype(0) == c.dtype(1), "its two inputs have different element types");
-  if (c.shape_known(0) && c.shape_known(1)) c.output(0, c.dtype(0), broadcast_shape(c, c.shape(0), c.shape(1)));
-  else c.output_of_unknown_rank(0, c.dtype(0));
+  if (c.shape_known(0) && c.shape_known(1))
+    c.output(0, c.dtype(0), broadcast_shape(c, c.shape(0), c.shape(1)));
+  else
+    c.output_of_unknown_rank(0, c.dtype(0));
 }
 
 /// One run along the innermost dimension, with the three stride patterns that occur spelled out so that they vectorise.
@@ -61,15 +63,18 @@ void combine(const RunContext& c, const Tensor& left, const Tensor& right, Tenso
 
 template <typename F>
 void run_numbers(RunContext& c, F f) {
-  if (!visit_number(c.input(0).dtype(), [&](auto t) { combine<decltype(t)>(c, c.input(0), c.input(1), c.output(0), f); }))
+  if (!visit_number(c.input(0).dtype(),
+                    [&](auto t) { combine<decltype(t)>(c, c.input(0), c.input(1), c.output(0), f); }))
     c.unsupported("takes elements of type " + std::string(name_of(c.input(0).dtype())) + ", which is not supported");
 }
 
 // Integers wrap, as numpy's do: signed ones are computed in their unsigned twin.
 template <typename V>
 auto wrapping(V v) {
-  if constexpr (std::is_integral_v<V>) return static_cast<uint64_t>(v);
-  else return v;
+  if constexpr (std::is_integral_v<V>)
+    return static_cast<uint64_t>(v);
+  else
+    return v;
 }
 
 void run_add(RunContext& c) {
@@ -105,8 +110,10 @@ void infer_extremum(InferContext& c) {
     known = known && c.shape_known(i);
     if (known) shape = i ? broadcast_shape(c, shape, c.shape(i)) : c.shape(0);
   }
-  if (known) c.output(0, c.dtype(0), shape);
-  else c.output_of_unknown_rank(0, c.dtype(0));
+  if (known)
+    c.output(0, c.dtype(0), shape);
+  else
+    c.output_of_unknown_rank(0, c.dtype(0));
 }
 
 /// Any number of operands, taken in pairs from the left; NaN wins.
@@ -128,7 +135,8 @@ void run_extremum(RunContext& c, bool largest) {
       so_far = out;
     }
   });
-  if (!done) c.unsupported("takes elements of type " + std::string(name_of(c.input(0).dtype())) + ", which is not supported");
+  if (!done)
+    c.unsupported("takes elements of type " + std::string(name_of(c.input(0).dtype())) + ", which is not supported");
 }
 void run_min(RunContext& c) { run_extremum(c, false); }
 void run_max(RunContext& c) { run_extremum(c, true); }

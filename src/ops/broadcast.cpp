@@ -25,11 +25,16 @@ Shape broadcast_shape(const InferContext& c, const Shape& a, const Shape& b) {
     const int64_t x = i < a.size() ? a[a.size() - 1 - i] : 1;
     const int64_t y = i < b.size() ? b[b.size() - 1 - i] : 1;
     int64_t& size = out[out.size() - 1 - i];
-    if (x == y || y == 1) size = x;
-    else if (x == 1) size = y;
-    else if (x == kUnknown) size = y;
-    else if (y == kUnknown) size = x;
-    else c.malformed("shapes " + to_string(a) + " and " + to_string(b) + " cannot be broadcast together");
+    if (x == y || y == 1)
+      size = x;
+    else if (x == 1)
+      size = y;
+    else if (x == kUnknown)
+      size = y;
+    else if (y == kUnknown)
+      size = x;
+    else
+      c.malformed("shapes " + to_string(a) + " and " + to_string(b) + " cannot be broadcast together");
   }
   return out;
 }

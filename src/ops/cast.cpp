@@ -7,8 +7,10 @@ namespace {
 
 void infer_cast(InferContext& c) {
   const DType to = read_dtype(c.node(), "to", DType::f32);
-  if (c.shape_known(0)) c.output(0, to, c.shape(0));
-  else c.output_of_unknown_rank(0, to);
+  if (c.shape_known(0))
+    c.output(0, to, c.shape(0));
+  else
+    c.output_of_unknown_rank(0, to);
 }
 
 void run_cast(RunContext& c) {
@@ -16,10 +18,12 @@ void run_cast(RunContext& c) {
   Tensor& y = c.output(0);
   if (x.dtype() == y.dtype()) return void(y = x);
   // The pairs that run in networks go straight; everything else through exact doubles.
-  const auto straight = [&](DType t) { return t == DType::f32 || t == DType::i32 || t == DType::u8 || t == DType::f16 || t == DType::i64; };
+  const auto straight = [&](DType t) {
+    return t == DType::f32 || t == DType::i32 || t == DType::u8 || t == DType::f16 || t == DType::i64;
+  };
   const bool to_float = y.dtype() == DType::f32;
   const bool wide = x.dtype() == DType::i64 || x.dtype() == DType::u64;
-  if (straight(x.dtype()) && (to_float || (wide && y.dtype() == DType::i32)) ) {
+  if (straight(x.dtype()) && (to_float || (wide && y.dtype() == DType::i32))) {
     visit_number(x.dtype(), [&](auto v) {
       using T = decltype(v);
       const T* from = data_of<T>(x);
@@ -35,7 +39,8 @@ void run_cast(RunContext& c) {
     });
     return;
   }
-  y = encode_numbers(y.dtype(), x.shape(), decode_numbers(x), c.node().integer("saturate", 1) != 0, c.node().text("round_mode", "up"));
+  y = encode_numbers(y.dtype(), x.shape(), decode_numbers(x), c.node().integer("saturate", 1) != 0,
+                     c.node().text("round_mode", "up"));
 }
 
 }  // namespace

@@ -33,11 +33,12 @@ ConvShape read_convolution(const Node& node, const Shape& x, const Shape& w) {
   conv.in_channels = conv.channels_last ? x.back() : x[1];
   conv.out_channels = w[0];
   for (const int64_t size : w) require(size >= 1 || size == kUnknown, "its weight " + to_string(w) + " is empty");
-  require(conv.out_channels == kUnknown || conv.out_channels % conv.groups == 0, "group does not divide its output channels");
+  require(conv.out_channels == kUnknown || conv.out_channels % conv.groups == 0,
+          "group does not divide its output channels");
   if (conv.in_channels != kUnknown && w[1] != kUnknown)
     require(w[1] <= (int64_t{1} << 40) / conv.groups && w[1] * conv.groups == conv.in_channels,
-            "its input has " + std::to_string(conv.in_channels) + " channels, its weight " + to_string(w) + " with group " +
-                std::to_string(conv.groups) + " expects another number");
+            "its input has " + std::to_string(conv.in_channels) + " channels, its weight " + to_string(w) +
+                " with group " + std::to_string(conv.groups) + " expects another number");
   const auto spatial_first = x.begin() + (conv.channels_last ? 1 : 2);
   const std::vector<int64_t> in(spatial_first, spatial_first + static_cast<std::ptrdiff_t>(x.size() - 2));
   conv.window = read_window(node, in, {w.begin() + 2, w.end()}, false);
@@ -72,8 +73,9 @@ void infer_conv(InferContext& c) {
   if (!c.shape_known(0) || !c.shape_known(1)) return c.output_of_unknown_rank(0, c.dtype(0));
   const ConvShape conv = read_convolution(c.node(), c.shape(0), c.shape(1));
   if (c.has(2) && c.shape_known(2))
-    c.require(c.shape(2) == Shape{conv.out_channels} || conv.out_channels == kUnknown,
-              "its bias has shape " + to_string(c.shape(2)) + ", [" + std::to_string(conv.out_channels) + "] was expected");
+    c.require(
+        c.shape(2) == Shape{conv.out_channels} || conv.out_channels == kUnknown,
+        "its bias has shape " + to_string(c.shape(2)) + ", [" + std::to_string(conv.out_channels) + "] was expected");
   c.output(0, c.dtype(0), output_shape(conv));
 }
 
@@ -128,7 +130,8 @@ Tensor padded_input(const Tensor& x, const Window& w, int64_t batch, int64_t cha
   const float* from = data_of<float>(x);
   const int64_t run = w.in[1] * channels;
   for (int64_t r = 0; r < batch * w.in[0]; ++r)
-    std::copy_n(from + r * run, run, to + ((r / w.in[0] * rows + r % w.in[0] + w.pads_begin[0]) * columns + w.pads_begin[1]) * channels);
+    std::copy_n(from + r * run, run,
+                to + ((r / w.in[0] * rows + r % w.in[0] + w.pads_begin[0]) * columns + w.pads_begin[1]) * channels);
   return padded;
 }
 
@@ -160,7 +163,7 @@ struct ConvState {
   Tensor source;  // the weight that the rest was made from; held, so that its place in memory is not used again
   std::vector<std::shared_ptr<PreparedConv>> prepared;
   std::deque<std::pair<dnnl::memory::desc, dnnl::memory>> weights;  // packed; bands and shapes share equal layouts
-  std::vector<std::vector<std::byte>> scratch;  // one a worker
+  std::vector<std::vector<std::byte>> scratch;                      // one a worker
 };
 
 std::shared_ptr<PreparedConv> prepare(RunContext& c, bool fused) {
@@ -211,7 +214,8 @@ std::shared_ptr<PreparedConv> prepare(RunContext& c, bool fused) {
     if (grouped) weight.insert(weight.begin(), conv.groups);
     weight.insert(weight.end(), conv.window.kernel.begin(), conv.window.kernel.end());
     const Tag tag = activation_tag(conv);
-    const desc weight_desc(weight, f32, Tag::any);  // each band's own choice: another band's layout may have no fast code
+    const desc weight_desc(weight, f32,
+                           Tag::any);  // each band's own choice: another band's layout may have no fast code
     const auto bias_desc = c.has(2) ? desc({conv.out_channels}, f32, Tag::x) : desc();
     const dnnl::convolution_forward::desc d(dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct,
                                             desc(src, f32, tag), weight_desc, bias_desc, desc(dst, f32, tag),
@@ -229,10 +233,12 @@ std::shared_ptr<PreparedConv> prepare(RunContext& c, bool fused) {
 }
 
 /// The weight in the layout `wanted`; made once a layout.
-const dnnl::memory* packed_weight(ConvState& state, const ConvShape& conv, const dnnl::memory::desc& wanted, const Tensor& weight) {
+const dnnl::memory* packed_weight(ConvState& state, const ConvShape& conv, const dnnl::memory::desc& wanted,
+                                  const Tensor& weight) {
   for (const auto& [layout, memory] : state.weights)
     if (layout == wanted) return &memory;
-  const dnnl::memory::desc plain(wanted.dims(), dnnl::memory::data_type::f32, weight_tag(conv.window.dims(), conv.groups > 1));
+  const dnnl::memory::desc plain(wanted.dims(), dnnl::memory::data_type::f32,
+                                 weight_tag(conv.window.dims(), conv.groups > 1));
   dnnl::memory source(plain, onednn_engine(), const_cast<std::byte*>(weight.bytes().data()));
   dnnl::memory target(wanted, onednn_engine());
   dnnl::stream stream(onednn_engine());
@@ -258,7 +264,8 @@ void run_float_conv(RunContext& c, bool fused) {
     if (candidate->input == c.input(0).shape()) p = candidate;
   if (!p) {
     p = prepare(c, fused);
-    for (const auto& description : p->descriptions) p->weights.push_back(packed_weight(state, p->conv, description.weights_desc(), c.input(1)));
+    for (const auto& description : p->descriptions)
+      p->weights.push_back(packed_weight(state, p->conv, description.weights_desc(), c.input(1)));
     constexpr size_t kKept = 4;  // shapes that a network alternates between
     if (state.prepared.size() == kKept) state.prepared.erase(state.prepared.begin());
     state.prepared.push_back(p);

@@ -30,10 +30,14 @@ struct FusedActivation {
 
   float operator()(float x) const {
     switch (kind) {
-      case Activation::kNone: return x;
-      case Activation::kRelu: return x > 0 ? x : 0.0f;
-      case Activation::kLeakyRelu: return x < 0 ? alpha * x : x;
-      case Activation::kClip: return x < low ? low : (x > high ? high : x);
+      case Activation::kNone:
+        return x;
+      case Activation::kRelu:
+        return x > 0 ? x : 0.0f;
+      case Activation::kLeakyRelu:
+        return x < 0 ? alpha * x : x;
+      case Activation::kClip:
+        return x < low ? low : (x > high ? high : x);
     }
     return x;
   }

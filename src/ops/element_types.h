@@ -46,25 +46,51 @@ T* mutable_data_of(Tensor& t) {
 template <typename Body>
 bool visit_float(DType dtype, Body&& body) {
   switch (dtype) {
-    case DType::f32: body(float{}); return true;
-    case DType::f64: body(double{}); return true;
-    case DType::f16: body(Half{}); return true;
-    case DType::bf16: body(BFloat{}); return true;
-    default: return false;
+    case DType::f32:
+      body(float{});
+      return true;
+    case DType::f64:
+      body(double{});
+      return true;
+    case DType::f16:
+      body(Half{});
+      return true;
+    case DType::bf16:
+      body(BFloat{});
+      return true;
+    default:
+      return false;
   }
 }
 template <typename Body>
 bool visit_integer(DType dtype, Body&& body) {
   switch (dtype) {
-    case DType::i8: body(int8_t{}); return true;
-    case DType::u8: body(uint8_t{}); return true;
-    case DType::i16: body(int16_t{}); return true;
-    case DType::u16: body(uint16_t{}); return true;
-    case DType::i32: body(int32_t{}); return true;
-    case DType::u32: body(uint32_t{}); return true;
-    case DType::i64: body(int64_t{}); return true;
-    case DType::u64: body(uint64_t{}); return true;
-    default: return false;
+    case DType::i8:
+      body(int8_t{});
+      return true;
+    case DType::u8:
+      body(uint8_t{});
+      return true;
+    case DType::i16:
+      body(int16_t{});
+      return true;
+    case DType::u16:
+      body(uint16_t{});
+      return true;
+    case DType::i32:
+      body(int32_t{});
+      return true;
+    case DType::u32:
+      body(uint32_t{});
+      return true;
+    case DType::i64:
+      body(int64_t{});
+      return true;
+    case DType::u64:
+      body(uint64_t{});
+      return true;
+    default:
+      return false;
   }
 }
 template <typename Body>

@@ -32,7 +32,8 @@ std::vector<int64_t> window_order(const Shape& w) {
 }
 
 /// One output pixel's window: kh * kw runs of `run` bytes from channel `channel` on; zero_x outside.
-void gather_window(const uint8_t* image, const ConvShape& conv, int64_t oy, int64_t ox, int64_t channel, int64_t run, uint8_t zero, uint8_t flip, uint8_t* target) {
+void gather_window(const uint8_t* image, const ConvShape& conv, int64_t oy, int64_t ox, int64_t channel, int64_t run,
+                   uint8_t zero, uint8_t flip, uint8_t* target) {
   const Window& w = conv.window;
   for (int64_t ky = 0; ky < w.kernel[0]; ++ky) {
     const int64_t y = oy * w.strides[0] + ky * w.dilations[0] - w.pads_begin[0];
@@ -43,7 +44,8 @@ void gather_window(const uint8_t* image, const ConvShape& conv, int64_t oy, int6
         continue;
       }
       const uint8_t* source = image + (y * w.in[1] + x) * conv.in_channels + channel;
-      if (flip == 0) std::memcpy(target, source, static_cast<size_t>(run));
+      if (flip == 0)
+        std::memcpy(target, source, static_cast<size_t>(run));
       else
         for (int64_t i = 0; i < run; ++i) target[i] = source[i] ^ flip;
     }
@@ -59,7 +61,8 @@ void multiply_pixels(RunContext& c, const ConvShape& conv, const IntegerConvStat
   const uint8_t flip = c.input(0).dtype() == DType::i8 ? 0x80 : 0;  // two's complement to offset binary
   const auto zero = static_cast<uint8_t>(s.zero_x);
   const uint8_t* x = data_of<uint8_t>(c.input(0));
-  const bool pointwise = w.kernel[0] * w.kernel[1] == 1 && w.strides[0] * w.strides[1] == 1 && w.pads_begin[0] + w.pads_begin[1] + w.pads_end[0] + w.pads_end[1] == 0 && flip == 0;
+  const bool pointwise = w.kernel[0] * w.kernel[1] == 1 && w.strides[0] * w.strides[1] == 1 &&
+                         w.pads_begin[0] + w.pads_begin[1] + w.pads_end[0] + w.pads_end[1] == 0 && flip == 0;
   constexpr int64_t kPixels = 64;  // a tile of sums and its windows stay in the caches
   const int64_t tiles = (pixels + kPixels - 1) / kPixels;
   c.pool().for_each(conv.batch * tiles, [&](int64_t index, int) {
@@ -74,13 +77,15 @@ void multiply_pixels(RunContext& c, const ConvShape& conv, const IntegerConvStat
       if (!pointwise) {
         windows.resize(static_cast<size_t>(kPixels * inner));
         for (int64_t p = 0; p < count; ++p)
-          gather_window(source, conv, (first + p) / w.out[1], (first + p) % w.out[1], g * run, run, zero, flip, windows.data() + p * inner);
+          gather_window(source, conv, (first + p) / w.out[1], (first + p) % w.out[1], g * run, run, zero, flip,
+                        windows.data() + p * inner);
         a = windows.data();
         lda = inner;
       }
       weight.multiply(g, a, lda, count, sums.data(), part);
       for (int64_t p = 0; p < count; ++p)
-        s.requantizer.finish(sums.data() + p * part, g * part, part, y + (image * pixels + first + p) * outputs + g * part);
+        s.requantizer.finish(sums.data() + p * part, g * part, part,
+                             y + (image * pixels + first + p) * outputs + g * part);
     }
   });
 }
@@ -93,7 +98,8 @@ void depthwise_pixels(RunContext& c, const ConvShape& conv, const IntegerConvSta
   // Codes by tap, so that the loop over channels is contiguous.
   std::vector<int16_t> codes(static_cast<size_t>(taps * channels));
   for (int64_t ch = 0; ch < channels; ++ch)
-    for (int64_t t = 0; t < taps; ++t) codes[static_cast<size_t>(t * channels + ch)] = s.weight->codes()[static_cast<size_t>(ch * taps + t)];
+    for (int64_t t = 0; t < taps; ++t)
+      codes[static_cast<size_t>(t * channels + ch)] = s.weight->codes()[static_cast<size_t>(ch * taps + t)];
   const uint8_t* x = data_of<uint8_t>(c.input(0));
   c.pool().for_each(conv.batch * w.out[0], [&](int64_t index, int) {
     const int64_t image = index / w.out[0], oy = index % w.out[0];
@@ -124,12 +130,17 @@ void run_integer_conv(RunContext& c) {
   auto& state = c.state<IntegerConvState>();
   const bool depthwise = conv.groups == conv.out_channels && conv.in_channels == conv.groups;
   if (!state.weight) {
-    state.weight = std::make_unique<IntegerWeight>(c.input(3), false, conv.groups, window_order(c.input(3).shape()), !depthwise);
+    state.weight =
+        std::make_unique<IntegerWeight>(c.input(3), false, conv.groups, window_order(c.input(3).shape()), !depthwise);
     state.requantizer = read_requantizer(c, *state.weight, state.zero_x);
   }
-  const auto compute = [&](auto* y) { depthwise ? depthwise_pixels(c, conv, state, y) : multiply_pixels(c, conv, state, y); };
-  if (state.requantizer.quantized) compute(mutable_data_of<uint8_t>(c.output(0)));
-  else compute(mutable_data_of<float>(c.output(0)));
+  const auto compute = [&](auto* y) {
+    depthwise ? depthwise_pixels(c, conv, state, y) : multiply_pixels(c, conv, state, y);
+  };
+  if (state.requantizer.quantized)
+    compute(mutable_data_of<uint8_t>(c.output(0)));
+  else
+    compute(mutable_data_of<float>(c.output(0)));
 }
 
 struct IntegerMatmulState {
@@ -144,7 +155,8 @@ void infer_integer_matmul(InferContext& c) {
   Shape shape = c.shape(0);
   const bool outputs_last = c.node().integer("outputs_last", 1) != 0;
   const int64_t inner = c.shape(3)[outputs_last ? 0 : 1];
-  c.require(!shape.empty() && (shape.back() == inner || shape.back() == kUnknown), "its input " + to_string(shape) + " does not end in " + std::to_string(inner));
+  c.require(!shape.empty() && (shape.back() == inner || shape.back() == kUnknown),
+            "its input " + to_string(shape) + " does not end in " + std::to_string(inner));
   shape.back() = c.shape(3)[outputs_last ? 1 : 0];
   c.output(0, type, shape);
 }
@@ -172,22 +184,27 @@ void run_integer_matmul(RunContext& c) {
     for_ranges(c.pool(), rows, kRows, [&](int64_t begin, int64_t end) {
       std::vector<int32_t> sums(static_cast<size_t>((end - begin) * outputs));
       s.weight->multiply(0, x + begin * inner, inner, end - begin, sums.data(), outputs);
-      for (int64_t r = begin; r < end; ++r) s.requantizer.finish(sums.data() + (r - begin) * outputs, 0, outputs, y + r * outputs);
+      for (int64_t r = begin; r < end; ++r)
+        s.requantizer.finish(sums.data() + (r - begin) * outputs, 0, outputs, y + r * outputs);
     });
   };
-  if (s.requantizer.quantized) compute(mutable_data_of<uint8_t>(c.output(0)));
-  else compute(mutable_data_of<float>(c.output(0)));
+  if (s.requantizer.quantized)
+    compute(mutable_data_of<uint8_t>(c.output(0)));
+  else
+    compute(mutable_data_of<float>(c.output(0)));
 }
 
 }  // namespace
 
 const Operator& integer_conv() {
-  static const Operator op{"IntegerConv", "nibble", 4, 7, 1, infer_integer_conv, run_integer_conv, Layout::kFixed, true};
+  static const Operator op{"IntegerConv",    "nibble",       4,   7, 1, infer_integer_conv,
+                           run_integer_conv, Layout::kFixed, true};
   return op;
 }
 /// Inputs as integer_conv; the weight is [K, N] (outputs_last = 1) or [N, K].
 const Operator& integer_matmul() {
-  static const Operator op{"IntegerMatMul", "nibble", 4, 7, 1, infer_integer_matmul, run_integer_matmul, Layout::kFixed, true};
+  static const Operator op{"IntegerMatMul",    "nibble",       4,   7, 1, infer_integer_matmul,
+                           run_integer_matmul, Layout::kFixed, true};
   return op;
 }
 

@@ -53,7 +53,8 @@ IntegerWeight::IntegerWeight(const Tensor& weight, bool outputs_last, int64_t gr
   sums.assign(static_cast<size_t>(outputs_), 0);
   for (int64_t o = 0; o < outputs_; ++o)
     for (int64_t i = 0; i < inner_; ++i) {
-      const int64_t from = outputs_last ? order[static_cast<size_t>(i)] * outputs_ + o : o * inner_ + order[static_cast<size_t>(i)];
+      const int64_t from =
+          outputs_last ? order[static_cast<size_t>(i)] * outputs_ + o : o * inner_ + order[static_cast<size_t>(i)];
       const int32_t code = raw[static_cast<size_t>(from)] - zeros[static_cast<size_t>(o)];
       codes_[static_cast<size_t>(o * inner_ + i)] = static_cast<int8_t>(code);
       sums[static_cast<size_t>(o)] += code;
@@ -62,7 +63,8 @@ IntegerWeight::IntegerWeight(const Tensor& weight, bool outputs_last, int64_t gr
   const int64_t part = outputs_ / groups_;
   for (int64_t g = 0; g < groups_; ++g) {
     const auto bytes = static_cast<size_t>(kernel_->packed_bytes(part, inner_));
-    std::shared_ptr<int8_t[]> part_packed(static_cast<int8_t*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64)), [](int8_t* p) { std::free(p); });
+    std::shared_ptr<int8_t[]> part_packed(static_cast<int8_t*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64)),
+                                          [](int8_t* p) { std::free(p); });
     kernel_->pack(codes_.data() + g * part * inner_, part, inner_, part_packed.get());
     packed_.push_back(std::move(part_packed));
   }

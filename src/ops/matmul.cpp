@@ -34,8 +34,10 @@ namespace {
 
 void infer_matmul(InferContext& c) {
   c.require(c.dtype(0) == c.dtype(1), "its two inputs have different element types");
-  if (c.shape_known(0) && c.shape_known(1)) c.output(0, c.dtype(0), read_matmul(c, c.shape(0), c.shape(1)).out);
-  else c.output_of_unknown_rank(0, c.dtype(0));
+  if (c.shape_known(0) && c.shape_known(1))
+    c.output(0, c.dtype(0), read_matmul(c, c.shape(0), c.shape(1)).out);
+  else
+    c.output_of_unknown_rank(0, c.dtype(0));
 }
 
 /// The product in plain loops for types that oneDNN does not take; sums in double for floats, wrapping for integers.
@@ -119,8 +121,9 @@ void infer_gemm(InferContext& c) {
   if (c.has(2) && c.shape_known(2)) {
     c.require(c.dtype(2) == c.dtype(0), "its addend has another element type");
     const Shape sum = broadcast_shape(c, {g.rows, g.columns}, c.shape(2));
-    c.require(sum.size() == 2 && (sum[0] == g.rows || g.rows == kUnknown) && (sum[1] == g.columns || g.columns == kUnknown),
-              "its addend " + to_string(c.shape(2)) + " does not broadcast to the product");
+    c.require(
+        sum.size() == 2 && (sum[0] == g.rows || g.rows == kUnknown) && (sum[1] == g.columns || g.columns == kUnknown),
+        "its addend " + to_string(c.shape(2)) + " does not broadcast to the product");
   }
   c.output(0, c.dtype(0), {g.rows, g.columns});
 }
@@ -163,7 +166,8 @@ void run_gemm(RunContext& c) {
         for (int64_t i = 0; i < g.inner; ++i)
           sum += static_cast<double>(a[g.transpose_a ? i * g.rows + r : r * g.inner + i]) *
                  static_cast<double>(b[g.transpose_b ? k * g.inner + i : i * g.columns + k]);
-        y[r * g.columns + k] = static_cast<T>(alpha * sum + (c.has(2) ? beta * static_cast<double>(y[r * g.columns + k]) : 0));
+        y[r * g.columns + k] =
+            static_cast<T>(alpha * sum + (c.has(2) ? beta * static_cast<double>(y[r * g.columns + k]) : 0));
       }
   });
   if (!done) c.unsupported("takes elements of a type that is not supported");

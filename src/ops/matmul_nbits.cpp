@@ -1,7 +1,7 @@
 // com.microsoft MatMulNBits: Y = A W^T (+ bias), W [N, K] in 4-bit (or 2-, 8-bit) codes, blocked along K.
 // Layout (onnxruntime contrib operators): B uint8 [N, blocks, block_size * bits / 8], adjacent codes of a row in one
-// byte, the first in the low bits; scales [N * blocks]; zero points packed the same way, each row starting on a byte, or
-// unpacked in the type of A; without zero points 2^(bits-1). A is taken as it is (accuracy level 1).
+// byte, the first in the low bits; scales [N * blocks]; zero points packed the same way, each row starting on a byte,
+// or unpacked in the type of A; without zero points 2^(bits-1). A is taken as it is (accuracy level 1).
 #include <algorithm>
 
 #include "ops/element_types.h"
@@ -23,7 +23,8 @@ NBits read_nbits(const Node& node) {
   require(m.k > 0 && m.n > 0 && m.k < (int64_t{1} << 31) && m.n < (int64_t{1} << 31), "K or N is out of range");
   require(m.k <= (int64_t{1} << 40) / m.n, "K times N is out of range");
   require(m.bits == 2 || m.bits == 4 || m.bits == 8, "bits is " + std::to_string(m.bits));
-  require(m.block >= 16 && m.block <= 65536 && (m.block & (m.block - 1)) == 0, "block_size is " + std::to_string(m.block));
+  require(m.block >= 16 && m.block <= 65536 && (m.block & (m.block - 1)) == 0,
+          "block_size is " + std::to_string(m.block));
   m.blocks = (m.k + m.block - 1) / m.block;
   return m;
 }
@@ -44,7 +45,8 @@ void infer_nbits(InferContext& c) {
   if (c.has(5) && c.shape_known(5)) c.require(element_count(c.shape(5)) == m.n, "its bias does not fit N");
   if (!c.shape_known(0)) return c.output_of_unknown_rank(0, c.dtype(0));
   Shape shape = c.shape(0);
-  c.require(!shape.empty() && (shape.back() == m.k || shape.back() == kUnknown), "its input " + to_string(shape) + " does not end in K");
+  c.require(!shape.empty() && (shape.back() == m.k || shape.back() == kUnknown),
+            "its input " + to_string(shape) + " does not end in K");
   shape.back() = m.n;
   c.output(0, c.dtype(0), shape);
 }
@@ -66,10 +68,13 @@ std::vector<float> decode_weight(const RunContext& c, const NBits& m) {
     for (int64_t k = 0; k < m.k; ++k) {
       const int64_t b = k / m.block;
       float zero = static_cast<float>(1 << (m.bits - 1));
-      if (unpacked) zero = static_cast<float>(real_zeros[static_cast<size_t>(n * m.blocks + b)]);
-      else if (c.has(3)) zero = static_cast<float>(code_at(data_of<uint8_t>(c.input(3)) + n * zero_row, b));
+      if (unpacked)
+        zero = static_cast<float>(real_zeros[static_cast<size_t>(n * m.blocks + b)]);
+      else if (c.has(3))
+        zero = static_cast<float>(code_at(data_of<uint8_t>(c.input(3)) + n * zero_row, b));
       const auto code = static_cast<float>(code_at(codes + n * row_bytes, k));
-      w[static_cast<size_t>(n * m.k + k)] = (code - zero) * static_cast<float>(scales[static_cast<size_t>(n * m.blocks + b)]);
+      w[static_cast<size_t>(n * m.k + k)] =
+          (code - zero) * static_cast<float>(scales[static_cast<size_t>(n * m.blocks + b)]);
     }
   return w;
 }
@@ -91,8 +96,8 @@ void run_nbits(RunContext& c) {
   float* y = mutable_data_of<float>(c.output(0));
   if (c.has(5))
     for (int64_t r = 0; r < rows; ++r) std::copy_n(data_of<float>(c.input(5)), m.n, y + r * m.n);
-  gemm(false, true, rows, m.n, m.k, 1.0f, data_of<float>(c.input(0)), m.k, state.weight.data(), m.k, c.has(5) ? 1.0f : 0.0f,
-       y, m.n, c.pool());
+  gemm(false, true, rows, m.n, m.k, 1.0f, data_of<float>(c.input(0)), m.k, state.weight.data(), m.k,
+       c.has(5) ? 1.0f : 0.0f, y, m.n, c.pool());
 }
 
 }  // namespace

@@ -32,14 +32,17 @@ std::vector<int64_t> read_permutation(const Node& node, size_t rank) {
     ok = ok && p >= 0 && p < static_cast<int64_t>(rank) && !seen[static_cast<size_t>(p)];
     if (ok) seen[static_cast<size_t>(p)] = true;
   }
-  if (!ok) base::fail_malformed(node.describe(), "perm " + to_string(perm) + " is not a permutation of " + std::to_string(rank) + " dimensions");
+  if (!ok)
+    base::fail_malformed(node.describe(), "perm " + to_string(perm) + " is not a permutation of " +
+                                              std::to_string(rank) + " dimensions");
   return perm;
 }
 
 void infer_transpose(InferContext& c) {
   if (!c.shape_known(0)) return c.output_of_unknown_rank(0, c.dtype(0));
   Shape shape;
-  for (const int64_t p : read_permutation(c.node(), c.shape(0).size())) shape.push_back(c.shape(0)[static_cast<size_t>(p)]);
+  for (const int64_t p : read_permutation(c.node(), c.shape(0).size()))
+    shape.push_back(c.shape(0)[static_cast<size_t>(p)]);
   c.output(0, c.dtype(0), shape);
 }
 
@@ -54,7 +57,8 @@ void gather_strided(const T* x, T* y, const Shape& shape, const std::vector<int6
       int64_t rest = run, at = 0;
       for (size_t d = last; d-- > 0; rest /= shape[d]) at += rest % shape[d] * strides[d];
       T* target = y + run * inner;
-      if (step == 1) std::memcpy(target, x + at, static_cast<size_t>(inner) * sizeof(T));
+      if (step == 1)
+        std::memcpy(target, x + at, static_cast<size_t>(inner) * sizeof(T));
       else
         for (int64_t i = 0; i < inner; ++i) target[i] = x[at + i * step];
     }
@@ -79,10 +83,18 @@ void run_transpose(RunContext& c) {
     const std::byte* x = input.bytes().data();
     std::byte* y = moved.mutable_bytes().data();
     switch (bytes_an_element(c, input)) {
-      case 1: gather_strided(reinterpret_cast<const uint8_t*>(x), reinterpret_cast<uint8_t*>(y), shape, strides, c.pool()); break;
-      case 2: gather_strided(reinterpret_cast<const uint16_t*>(x), reinterpret_cast<uint16_t*>(y), shape, strides, c.pool()); break;
-      case 4: gather_strided(reinterpret_cast<const uint32_t*>(x), reinterpret_cast<uint32_t*>(y), shape, strides, c.pool()); break;
-      default: gather_strided(reinterpret_cast<const uint64_t*>(x), reinterpret_cast<uint64_t*>(y), shape, strides, c.pool()); break;
+      case 1:
+        gather_strided(reinterpret_cast<const uint8_t*>(x), reinterpret_cast<uint8_t*>(y), shape, strides, c.pool());
+        break;
+      case 2:
+        gather_strided(reinterpret_cast<const uint16_t*>(x), reinterpret_cast<uint16_t*>(y), shape, strides, c.pool());
+        break;
+      case 4:
+        gather_strided(reinterpret_cast<const uint32_t*>(x), reinterpret_cast<uint32_t*>(y), shape, strides, c.pool());
+        break;
+      default:
+        gather_strided(reinterpret_cast<const uint64_t*>(x), reinterpret_cast<uint64_t*>(y), shape, strides, c.pool());
+        break;
     }
   }
   if (packed) c.output(0) = codec::pack(c.input(0).dtype(), c.output(0).shape(), moved.values<int8_t>());
@@ -106,13 +118,20 @@ void infer_concat(InferContext& c) {
     c.require(x.size() == shape.size(), "its inputs differ in rank: " + to_string(shape) + " and " + to_string(x));
     for (size_t d = 0; d < x.size(); ++d) {
       int64_t& size = shape[d];
-      if (static_cast<int64_t>(d) == axis) size = size == kUnknown || x[d] == kUnknown ? kUnknown : std::min(size + x[d], 2 * kMostElements);  // refused in the end
-      else if (size == kUnknown) size = x[d];
-      else c.require(x[d] == kUnknown || x[d] == size, "its inputs " + to_string(shape) + " and " + to_string(x) + " differ outside axis " + std::to_string(axis));
+      if (static_cast<int64_t>(d) == axis)
+        size = size == kUnknown || x[d] == kUnknown ? kUnknown
+                                                    : std::min(size + x[d], 2 * kMostElements);  // refused in the end
+      else if (size == kUnknown)
+        size = x[d];
+      else
+        c.require(x[d] == kUnknown || x[d] == size, "its inputs " + to_string(shape) + " and " + to_string(x) +
+                                                        " differ outside axis " + std::to_string(axis));
     }
   }
-  if (known) c.output(0, c.dtype(0), shape);
-  else c.output_of_unknown_rank(0, c.dtype(0));
+  if (known)
+    c.output(0, c.dtype(0), shape);
+  else
+    c.output_of_unknown_rank(0, c.dtype(0));
 }
 
 void run_concat(RunContext& c) {
@@ -125,22 +144,24 @@ void run_concat(RunContext& c) {
   for (int64_t d = 0; d < axis; ++d) outer *= shape[d];
   for (size_t d = static_cast<size_t>(axis) + 1; d < shape.size(); ++d) inner *= shape[d];
   std::byte* y = c.output(0).mutable_bytes().data();
-  for_ranges(c.pool(), outer, std::max<int64_t>(1, 4 * kGrain / (inner * shape[axis])), [&](int64_t begin, int64_t end) {
-    for (int64_t o = begin; o < end; ++o) {
-      std::byte* target = y + o * inner * shape[axis];
-      for (size_t i = 0; i < c.input_count(); ++i) {
-        const int64_t run = c.input(i).shape()[axis] * inner;
-        std::memcpy(target, c.input(i).bytes().data() + o * run, static_cast<size_t>(run));
-        target += run;
-      }
-    }
-  });
+  for_ranges(c.pool(), outer, std::max<int64_t>(1, 4 * kGrain / (inner * shape[axis])),
+             [&](int64_t begin, int64_t end) {
+               for (int64_t o = begin; o < end; ++o) {
+                 std::byte* target = y + o * inner * shape[axis];
+                 for (size_t i = 0; i < c.input_count(); ++i) {
+                   const int64_t run = c.input(i).shape()[axis] * inner;
+                   std::memcpy(target, c.input(i).bytes().data() + o * run, static_cast<size_t>(run));
+                   target += run;
+                 }
+               }
+             });
 }
 
 /// Error(kMalformed) unless input `i`, where present, is a list of 32- or 64-bit integers.
 void require_integers(const InferContext& c, size_t i) {
   if (!c.has(i)) return;
-  c.require(c.dtype(i) == DType::i64 || c.dtype(i) == DType::i32, "its input " + std::to_string(i) + " must hold 32- or 64-bit integers");
+  c.require(c.dtype(i) == DType::i64 || c.dtype(i) == DType::i32,
+            "its input " + std::to_string(i) + " must hold 32- or 64-bit integers");
 }
 
 struct Slicing {
@@ -188,8 +209,7 @@ Slicing read_slice(const InferContext& c, const Shape& x) {
 
 void infer_slice(InferContext& c) {
   if (!c.shape_known(0)) return c.output_of_unknown_rank(0, c.dtype(0));
-  for (size_t i = 1; i < c.input_count(); ++i)
-    require_integers(c, i);
+  for (size_t i = 1; i < c.input_count(); ++i) require_integers(c, i);
   for (size_t i = 1; i < c.input_count(); ++i)
     if (c.has(i) && !c.data(i)) return c.output(0, c.dtype(0), Shape(c.shape(0).size(), kUnknown));
   c.output(0, c.dtype(0), read_slice(c, c.shape(0)).shape);
@@ -219,10 +239,18 @@ void run_slice(RunContext& c) {
   Shape shape = c.output(0).shape();
   if (shape.empty()) shape = {1}, strides = {1};
   switch (size) {
-    case 1: gather_strided(reinterpret_cast<const uint8_t*>(x), reinterpret_cast<uint8_t*>(y), shape, strides, c.pool()); break;
-    case 2: gather_strided(reinterpret_cast<const uint16_t*>(x), reinterpret_cast<uint16_t*>(y), shape, strides, c.pool()); break;
-    case 4: gather_strided(reinterpret_cast<const uint32_t*>(x), reinterpret_cast<uint32_t*>(y), shape, strides, c.pool()); break;
-    default: gather_strided(reinterpret_cast<const uint64_t*>(x), reinterpret_cast<uint64_t*>(y), shape, strides, c.pool()); break;
+    case 1:
+      gather_strided(reinterpret_cast<const uint8_t*>(x), reinterpret_cast<uint8_t*>(y), shape, strides, c.pool());
+      break;
+    case 2:
+      gather_strided(reinterpret_cast<const uint16_t*>(x), reinterpret_cast<uint16_t*>(y), shape, strides, c.pool());
+      break;
+    case 4:
+      gather_strided(reinterpret_cast<const uint32_t*>(x), reinterpret_cast<uint32_t*>(y), shape, strides, c.pool());
+      break;
+    default:
+      gather_strided(reinterpret_cast<const uint64_t*>(x), reinterpret_cast<uint64_t*>(y), shape, strides, c.pool());
+      break;
   }
 }
 
@@ -236,7 +264,8 @@ Padding read_padding(const InferContext& c, size_t rank) {
   std::vector<int64_t> axes(rank);
   std::iota(axes.begin(), axes.end(), 0);
   if (c.has(3)) axes = integers_of(*c.data(3));
-  c.require(pads.size() == 2 * axes.size(), "pads has " + std::to_string(pads.size()) + " values, " + std::to_string(2 * axes.size()) + " were expected");
+  c.require(pads.size() == 2 * axes.size(), "pads has " + std::to_string(pads.size()) + " values, " +
+                                                std::to_string(2 * axes.size()) + " were expected");
   for (size_t i = 0; i < axes.size(); ++i) {
     const auto d = static_cast<size_t>(checked_axis(c, axes[i], static_cast<int64_t>(rank)));
     for (const int64_t v : {pads[i], pads[i + axes.size()]})
@@ -249,7 +278,8 @@ Padding read_padding(const InferContext& c, size_t rank) {
 
 void infer_pad(InferContext& c) {
   const std::string mode = c.node().text("mode", "constant");
-  c.require(mode == "constant" || mode == "reflect" || mode == "edge" || mode == "wrap", "mode is " + base::in_quotes(mode));
+  c.require(mode == "constant" || mode == "reflect" || mode == "edge" || mode == "wrap",
+            "mode is " + base::in_quotes(mode));
   if (!c.shape_known(0)) return c.output_of_unknown_rank(0, c.dtype(0));
   Shape shape = c.shape(0);
   if (!c.data(1) || (c.has(3) && !c.data(3))) return c.output(0, c.dtype(0), Shape(shape.size(), kUnknown));
@@ -258,7 +288,8 @@ void infer_pad(InferContext& c) {
   const Padding p = read_padding(c, shape.size());
   for (size_t d = 0; d < shape.size(); ++d) {
     if (shape[d] == kUnknown) continue;
-    c.require(mode == "constant" || shape[d] > 0 || (p.before[d] <= 0 && p.after[d] <= 0), "cannot extend an empty dimension");
+    c.require(mode == "constant" || shape[d] > 0 || (p.before[d] <= 0 && p.after[d] <= 0),
+              "cannot extend an empty dimension");
     shape[d] += p.before[d] + p.after[d];
     c.require(shape[d] >= 0, "takes away more than dimension " + std::to_string(d) + " has");
   }
@@ -298,22 +329,23 @@ void run_pad(RunContext& c) {
   for (size_t d = 0; d < rank; ++d)
     for (int64_t i = 0; i < out[d]; ++i) source[d].push_back(source_position(i - p.before[d], in[d], mode));
   const int64_t inner = out[rank - 1];
-  for_ranges(c.pool(), c.output(0).elements() / inner, std::max<int64_t>(1, kGrain / inner), [&](int64_t begin, int64_t end) {
-    for (int64_t run = begin; run < end; ++run) {
-      int64_t rest = run, base_at = 0;
-      bool constant = false;
-      for (size_t d = rank - 1; d-- > 0; rest /= out[d]) {
-        const int64_t from = source[d][static_cast<size_t>(rest % out[d])];
-        constant = constant || from < 0;
-        base_at += from * strides[d];
-      }
-      std::byte* target = y + static_cast<size_t>(run * inner) * size;
-      for (int64_t i = 0; i < inner; ++i, target += size) {
-        const int64_t from = constant ? -1 : source[rank - 1][static_cast<size_t>(i)];
-        std::memcpy(target, from < 0 ? fill.data() : x + static_cast<size_t>(base_at + from) * size, size);
-      }
-    }
-  });
+  for_ranges(c.pool(), c.output(0).elements() / inner, std::max<int64_t>(1, kGrain / inner),
+             [&](int64_t begin, int64_t end) {
+               for (int64_t run = begin; run < end; ++run) {
+                 int64_t rest = run, base_at = 0;
+                 bool constant = false;
+                 for (size_t d = rank - 1; d-- > 0; rest /= out[d]) {
+                   const int64_t from = source[d][static_cast<size_t>(rest % out[d])];
+                   constant = constant || from < 0;
+                   base_at += from * strides[d];
+                 }
+                 std::byte* target = y + static_cast<size_t>(run * inner) * size;
+                 for (int64_t i = 0; i < inner; ++i, target += size) {
+                   const int64_t from = constant ? -1 : source[rank - 1][static_cast<size_t>(i)];
+                   std::memcpy(target, from < 0 ? fill.data() : x + static_cast<size_t>(base_at + from) * size, size);
+                 }
+               }
+             });
 }
 
 void infer_gather(InferContext& c) {
@@ -337,7 +369,8 @@ void run_gather(RunContext& c) {
   for (size_t d = static_cast<size_t>(axis) + 1; d < x.size(); ++d) inner *= x[d];
   auto indices = integers_of(c.input(1));
   for (int64_t& i : indices) {
-    if (i < -length || i >= length) c.malformed("index " + std::to_string(i) + " is outside its axis of size " + std::to_string(length));
+    if (i < -length || i >= length)
+      c.malformed("index " + std::to_string(i) + " is outside its axis of size " + std::to_string(length));
     if (i < 0) i += length;
   }
   std::byte* y = c.output(0).mutable_bytes().data();

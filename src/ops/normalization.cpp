@@ -16,7 +16,8 @@ void infer_batch_normalization(InferContext& c) {
   for (size_t i = 1; i < 5; ++i)
     if (c.shape_known(i))
       c.require(c.shape(i).size() == 1 && (channels == kUnknown || c.shape(i)[0] == channels),
-                "its input " + std::to_string(i) + " has shape " + to_string(c.shape(i)) + ", one value a channel was expected");
+                "its input " + std::to_string(i) + " has shape " + to_string(c.shape(i)) +
+                    ", one value a channel was expected");
   c.output(0, c.dtype(0), x);
 }
 
@@ -30,7 +31,8 @@ void run_batch_normalization(RunContext& c) {
   std::vector<double> factor(channels), shift(channels);
   const auto number = [&](size_t input, int64_t i) {
     double v = 0;
-    if (!visit_float(c.input(input).dtype(), [&](auto t) { v = static_cast<double>(data_of<decltype(t)>(c.input(input))[i]); }))
+    if (!visit_float(c.input(input).dtype(),
+                     [&](auto t) { v = static_cast<double>(data_of<decltype(t)>(c.input(input))[i]); }))
       c.unsupported("takes parameters of a type that is not supported");
     return v;
   };
@@ -42,13 +44,14 @@ void run_batch_normalization(RunContext& c) {
     using T = decltype(t);
     const T* x = data_of<T>(c.input(0));
     T* y = mutable_data_of<T>(c.output(0));
-    for_ranges(c.pool(), c.input(0).elements() / area, std::max<int64_t>(1, kGrain / area), [&](int64_t begin, int64_t end) {
-      for (int64_t run = begin; run < end; ++run) {
-        const double f = factor[run % channels], s = shift[run % channels];
-        for (int64_t i = run * area; i < (run + 1) * area; ++i)
-          y[i] = static_cast<T>(static_cast<double>(x[i]) * f + s);
-      }
-    });
+    for_ranges(c.pool(), c.input(0).elements() / area, std::max<int64_t>(1, kGrain / area),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t run = begin; run < end; ++run) {
+                   const double f = factor[run % channels], s = shift[run % channels];
+                   for (int64_t i = run * area; i < (run + 1) * area; ++i)
+                     y[i] = static_cast<T>(static_cast<double>(x[i]) * f + s);
+                 }
+               });
   });
   if (!done) c.unsupported("takes elements of a type that is not supported");
 }
@@ -96,8 +99,8 @@ void run_softmax(RunContext& c) {
 }  // namespace
 
 const Operator& batch_normalization() {
-  static const Operator op{"BatchNormalization", "", 5, 5, 5, infer_batch_normalization, run_batch_normalization,
-                           Layout::kFixed, false};
+  static const Operator op{"BatchNormalization", "",   5, 5, 5, infer_batch_normalization, run_batch_normalization,
+                           Layout::kFixed,       false};
   return op;
 }
 const Operator& softmax() {

@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::array<float, 8> kE2m1{0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
 
-/// Nearest E2M1 code, ties to the even mantissa, saturating; NaN, which the format lacks, gives -0 as ONNX's tests expect.
+/// Nearest E2M1 code, ties to the even mantissa, saturating; NaN, which the format lacks, gives -0 as ONNX's tests
+/// expect.
 int e2m1_code(double v) {
   if (std::isnan(v)) return 8;
   const double magnitude = std::fabs(v);
@@ -52,7 +53,6 @@ uint8_t to_e8m0(double v, bool saturate, const std::string& rounding) {
 
 }  // namespace
 
-
 std::vector<double> decode_numbers(const Tensor& t) {
   std::vector<double> out(static_cast<size_t>(t.elements()));
   const auto fill = [&](auto get) {
@@ -65,10 +65,18 @@ std::vector<double> decode_numbers(const Tensor& t) {
     return out;
   const auto bytes = data_of<uint8_t>(t);
   switch (t.dtype()) {
-    case DType::boolean: fill([&](size_t i) { return bytes[i] != 0; }); break;
-    case DType::f8e4m3: fill([&](size_t i) { return base::e4m3_to_f32(bytes[i]); }); break;
-    case DType::f8e5m2: fill([&](size_t i) { return base::e5m2_to_f32(bytes[i]); }); break;
-    case DType::f8e8m0: fill([&](size_t i) { return base::e8m0_to_f32(bytes[i]); }); break;
+    case DType::boolean:
+      fill([&](size_t i) { return bytes[i] != 0; });
+      break;
+    case DType::f8e4m3:
+      fill([&](size_t i) { return base::e4m3_to_f32(bytes[i]); });
+      break;
+    case DType::f8e5m2:
+      fill([&](size_t i) { return base::e5m2_to_f32(bytes[i]); });
+      break;
+    case DType::f8e8m0:
+      fill([&](size_t i) { return base::e8m0_to_f32(bytes[i]); });
+      break;
     default: {
       const auto codes = codec::unpack(t);
       if (t.dtype() == DType::f4e2m1)
@@ -83,16 +91,21 @@ std::vector<double> decode_numbers(const Tensor& t) {
   return out;
 }
 
-Tensor encode_numbers(DType dtype, Shape shape, std::span<const double> values, bool saturate, const std::string& rounding) {
+Tensor encode_numbers(DType dtype, Shape shape, std::span<const double> values, bool saturate,
+                      const std::string& rounding) {
   Tensor t(dtype, shape, true);
   const bool done = visit_number(dtype, [&](auto v) {
     using T = decltype(v);
     T* out = mutable_data_of<T>(t);
     for (size_t i = 0; i < values.size(); ++i) {
-      if constexpr (is_float<T>) out[i] = static_cast<T>(values[i]);
-      else if (!(std::fabs(values[i]) < 9.2e18)) out[i] = values[i] > 0 ? std::numeric_limits<T>::max() : T{};
-      else if constexpr (std::is_same_v<T, uint64_t>) out[i] = values[i] < 0 ? static_cast<T>(static_cast<int64_t>(values[i])) : static_cast<T>(values[i]);
-      else out[i] = static_cast<T>(static_cast<int64_t>(values[i]));
+      if constexpr (is_float<T>)
+        out[i] = static_cast<T>(values[i]);
+      else if (!(std::fabs(values[i]) < 9.2e18))
+        out[i] = values[i] > 0 ? std::numeric_limits<T>::max() : T{};
+      else if constexpr (std::is_same_v<T, uint64_t>)
+        out[i] = values[i] < 0 ? static_cast<T>(static_cast<int64_t>(values[i])) : static_cast<T>(values[i]);
+      else
+        out[i] = static_cast<T>(static_cast<int64_t>(values[i]));
     }
   });
   if (done) return t;
@@ -101,12 +114,23 @@ Tensor encode_numbers(DType dtype, Shape shape, std::span<const double> values, 
   for (size_t i = 0; i < values.size(); ++i) {
     const auto v = static_cast<float>(values[i]);
     switch (dtype) {
-      case DType::boolean: bytes[i] = std::byte{values[i] != 0}; break;
-      case DType::f8e4m3: bytes[i] = std::byte{to_e4m3(v, saturate)}; break;
-      case DType::f8e5m2: bytes[i] = std::byte{to_e5m2(v, saturate)}; break;
-      case DType::f8e8m0: bytes[i] = std::byte{to_e8m0(values[i], saturate, rounding)}; break;
-      case DType::f4e2m1: codes.push_back(static_cast<int8_t>(e2m1_code(values[i]))); break;
-      default: codes.push_back(static_cast<int8_t>(static_cast<int64_t>(std::isfinite(values[i]) ? values[i] : 0)));
+      case DType::boolean:
+        bytes[i] = std::byte{values[i] != 0};
+        break;
+      case DType::f8e4m3:
+        bytes[i] = std::byte{to_e4m3(v, saturate)};
+        break;
+      case DType::f8e5m2:
+        bytes[i] = std::byte{to_e5m2(v, saturate)};
+        break;
+      case DType::f8e8m0:
+        bytes[i] = std::byte{to_e8m0(values[i], saturate, rounding)};
+        break;
+      case DType::f4e2m1:
+        codes.push_back(static_cast<int8_t>(e2m1_code(values[i])));
+        break;
+      default:
+        codes.push_back(static_cast<int8_t>(static_cast<int64_t>(std::isfinite(values[i]) ? values[i] : 0)));
     }
   }
   return codes.empty() ? t : codec::pack(dtype, std::move(shape), codes);

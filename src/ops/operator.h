@@ -23,8 +23,8 @@ using tensor::Shape;
 using tensor::Tensor;
 using tensor::to_string;
 
-/// Bound on the product of a shape's known sizes (empty dimensions left out), so that counts of elements, bits and bytes fit
-/// 64 bits. Far above what a Tensor may have.
+/// Bound on the product of a shape's known sizes (empty dimensions left out), so that counts of elements, bits and
+/// bytes fit 64 bits. Far above what a Tensor may have.
 inline constexpr int64_t kMostElements = int64_t{1} << 45;
 bool is_computable(const Shape& shape);
 
@@ -136,7 +136,8 @@ const Operator* find_operator(std::string_view name, std::string_view domain);
 std::span<const Operator* const> all_operators();
 
 /// Infers one node, which is an `op`, from its inputs' facts after checking the counts of inputs and outputs.
-void infer_node(const Operator& op, const Node& node, std::span<const InputFacts> inputs, std::span<OutputFacts> outputs);
+void infer_node(const Operator& op, const Node& node, std::span<const InputFacts> inputs,
+                std::span<OutputFacts> outputs);
 
 /// An axis in [-rank, rank) made non-negative; Error(kMalformed) otherwise.
 int64_t checked_axis(const InferContext& c, int64_t axis, int64_t rank);

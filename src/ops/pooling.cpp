@@ -19,7 +19,9 @@ struct Pool {
 };
 
 Pool read_pool(const Node& node, const Shape& x) {
-  if (x.size() < 3) base::fail_malformed(node.describe(), "its input has shape " + to_string(x) + ", at least 3 dimensions were expected");
+  if (x.size() < 3)
+    base::fail_malformed(node.describe(),
+                         "its input has shape " + to_string(x) + ", at least 3 dimensions were expected");
   if (!node.has("kernel_shape")) base::fail_malformed(node.describe(), "kernel_shape is missing");
   Pool p;
   p.channels_last = node.integer("channels_last", 0) != 0;
@@ -30,12 +32,14 @@ Pool read_pool(const Node& node, const Shape& x) {
                          node.integer("ceil_mode", 0) != 0);
   const Window& w = p.window;
   if (w.dims() > kMostDimensions) base::fail_unsupported(node.describe(), "has more than 16 spatial dimensions");
-  if (p.channels_last && w.dims() != 2) base::fail_malformed(node.describe(), "channels_last is for two spatial dimensions");
+  if (p.channels_last && w.dims() != 2)
+    base::fail_malformed(node.describe(), "channels_last is for two spatial dimensions");
   for (size_t d = 0; d < w.dims(); ++d) {
     // A window that lies wholly in the padding has no largest element and no average.
     const int64_t extent = (w.kernel[d] - 1) * w.dilations[d] + 1;
     if (w.pads_begin[d] >= extent || w.pads_end[d] >= extent)
-      base::fail_malformed(node.describe(), "its padding " + std::to_string(std::max(w.pads_begin[d], w.pads_end[d])) + " is not smaller than its window of " + std::to_string(extent));
+      base::fail_malformed(node.describe(), "its padding " + std::to_string(std::max(w.pads_begin[d], w.pads_end[d])) +
+                                                " is not smaller than its window of " + std::to_string(extent));
   }
   return p;
 }
@@ -106,8 +110,10 @@ void max_pool_planes(RunContext& c, const Pool& p) {
   const bool column_major = c.node().integer("storage_order", 0) != 0;
   const int64_t in = element_count(p.window.in), out = element_count(p.window.out);
   const auto lowest = [] {
-    if constexpr (is_float<T>) return -std::numeric_limits<ComputeOf<T>>::infinity();
-    else return std::numeric_limits<T>::lowest();
+    if constexpr (is_float<T>)
+      return -std::numeric_limits<ComputeOf<T>>::infinity();
+    else
+      return std::numeric_limits<T>::lowest();
   }();
   c.pool().for_each(p.batch * p.channels, [&](int64_t plane, int) {
     for (int64_t o = 0; o < out; ++o) {
@@ -140,32 +146,35 @@ void pool_rows(RunContext& c, const Pool& p, Start start, Combine combine, Finis
   const int64_t in = element_count(p.window.in), out = element_count(p.window.out), channels = p.channels;
   const int64_t taps = std::min(element_count(p.window.kernel), in);
   if (c.output(0).elements() == 0) return;
-  for_ranges(c.pool(), p.batch * out, std::max<int64_t>(1, kGrain / (channels * taps)), [&](int64_t begin, int64_t end) {
-    for (int64_t o = begin; o < end; ++o) {
-      float* row = y + o * channels;
-      const float* image = x + o / out * in * channels;
-      std::fill_n(row, channels, start);
-      int64_t inside = 0;
-      const int64_t padded = walk_window(p.window, position_of(p.window, o % out), [&](int64_t offset) {
-        const float* source = image + offset * channels;
-        for (int64_t k = 0; k < channels; ++k) row[k] = combine(row[k], source[k]);
-        ++inside;
-      });
-      finish(row, inside, padded);
-    }
-  });
+  for_ranges(c.pool(), p.batch * out, std::max<int64_t>(1, kGrain / (channels * taps)),
+             [&](int64_t begin, int64_t end) {
+               for (int64_t o = begin; o < end; ++o) {
+                 float* row = y + o * channels;
+                 const float* image = x + o / out * in * channels;
+                 std::fill_n(row, channels, start);
+                 int64_t inside = 0;
+                 const int64_t padded = walk_window(p.window, position_of(p.window, o % out), [&](int64_t offset) {
+                   const float* source = image + offset * channels;
+                   for (int64_t k = 0; k < channels; ++k) row[k] = combine(row[k], source[k]);
+                   ++inside;
+                 });
+                 finish(row, inside, padded);
+               }
+             });
 }
 
 void check_positions(const RunContext& c, const Pool& p) {
-  if (c.output(0).elements() > 0 && element_count(p.window.in) == 0) c.malformed("its input has no positions to pool over");
+  if (c.output(0).elements() > 0 && element_count(p.window.in) == 0)
+    c.malformed("its input has no positions to pool over");
 }
 
 void run_max_pool(RunContext& c) {
   const Pool p = read_pool(c.node(), c.input(0).shape());
   check_positions(c, p);
   if (p.channels_last)
-    return pool_rows(c, p, -std::numeric_limits<float>::infinity(), [](float a, float b) { return b > a ? b : a; },
-                     [](float*, int64_t, int64_t) {});
+    return pool_rows(
+        c, p, -std::numeric_limits<float>::infinity(), [](float a, float b) { return b > a ? b : a; },
+        [](float*, int64_t, int64_t) {});
   if (!visit_number(c.input(0).dtype(), [&](auto t) { max_pool_planes<decltype(t)>(c, p); }))
     c.unsupported("takes elements of a type that is not supported");
 }
@@ -175,10 +184,12 @@ void run_average_pool(RunContext& c) {
   const bool count_padding = c.node().integer("count_include_pad", 0) != 0;
   check_positions(c, p);
   if (p.channels_last)
-    return pool_rows(c, p, 0.0f, [](float a, float b) { return a + b; }, [&](float* row, int64_t inside, int64_t padded) {
-      const float divisor = static_cast<float>(count_padding ? padded : inside);
-      for (int64_t k = 0; k < p.channels; ++k) row[k] /= divisor;
-    });
+    return pool_rows(
+        c, p, 0.0f, [](float a, float b) { return a + b; },
+        [&](float* row, int64_t inside, int64_t padded) {
+          const float divisor = static_cast<float>(count_padding ? padded : inside);
+          for (int64_t k = 0; k < p.channels; ++k) row[k] /= divisor;
+        });
   const int64_t in = element_count(p.window.in), out = element_count(p.window.out);
   const bool done = visit_float(c.input(0).dtype(), [&](auto t) {
     using T = decltype(t);
@@ -251,7 +262,8 @@ const Operator& average_pool() {
   return op;
 }
 const Operator& global_average_pool() {
-  static const Operator op{"GlobalAveragePool", "", 1, 1, 1, infer_global, run_global_average_pool, Layout::kFixed, false};
+  static const Operator op{"GlobalAveragePool", "",   1, 1, 1, infer_global, run_global_average_pool,
+                           Layout::kFixed,      false};
   return op;
 }
 const Operator& global_max_pool() {

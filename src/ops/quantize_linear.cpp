@@ -39,13 +39,16 @@ Granularity read_granularity(const InferContext& c, const Shape& x, const Shape&
     return g;
   }
   c.require(block > 0, "block_size is " + std::to_string(block));
-  c.require(scale.size() == x.size(), "its scale " + to_string(scale) + " must have the rank of its input " + to_string(x));
+  c.require(scale.size() == x.size(),
+            "its scale " + to_string(scale) + " must have the rank of its input " + to_string(x));
   g.blocked = true;
   g.block = block;
   g.scales_on_axis = scale[static_cast<size_t>(axis)];
   for (size_t d = 0; d < x.size(); ++d) {
-    const int64_t wanted = static_cast<int64_t>(d) == axis ? (g.axis_size > 0 ? (g.axis_size - 1) / block + 1 : 0) : x[d];
-    c.require(scale[d] == wanted, "its scale " + to_string(scale) + " does not fit its input " + to_string(x) + " in blocks of " + std::to_string(block));
+    const int64_t wanted =
+        static_cast<int64_t>(d) == axis ? (g.axis_size > 0 ? (g.axis_size - 1) / block + 1 : 0) : x[d];
+    c.require(scale[d] == wanted, "its scale " + to_string(scale) + " does not fit its input " + to_string(x) +
+                                      " in blocks of " + std::to_string(block));
   }
   return g;
 }
@@ -60,16 +63,20 @@ void check_scale(const InferContext& c) {
 void infer_quantize(InferContext& c) {
   check_scale(c);
   const DType type = c.has(2) ? c.dtype(2) : read_dtype(c.node(), "output_dtype", DType::u8);
-  if (c.shape_known(0)) c.output(0, type, c.shape(0));
-  else c.output_of_unknown_rank(0, type);
+  if (c.shape_known(0))
+    c.output(0, type, c.shape(0));
+  else
+    c.output_of_unknown_rank(0, type);
 }
 
 void infer_dequantize(InferContext& c) {
   check_scale(c);
   if (c.has(2)) c.require(c.dtype(2) == c.dtype(0), "its zero point and its input have different types");
   const DType type = read_dtype(c.node(), "output_dtype", c.dtype(1));
-  if (c.shape_known(0)) c.output(0, type, c.shape(0));
-  else c.output_of_unknown_rank(0, type);
+  if (c.shape_known(0))
+    c.output(0, type, c.shape(0));
+  else
+    c.output_of_unknown_rank(0, type);
 }
 
 Granularity granularity_of(RunContext& c) {
@@ -83,15 +90,32 @@ struct CodeRange {
 /// Range of an integer code type; false for 4- and 8-bit floats.
 bool code_range(DType dtype, CodeRange& range) {
   switch (dtype) {
-    case DType::i8: range = {-128, 127}; return true;
-    case DType::u8: range = {0, 255}; return true;
-    case DType::i16: range = {-32768, 32767}; return true;
-    case DType::u16: range = {0, 65535}; return true;
-    case DType::int4: range = {-8, 7}; return true;
-    case DType::uint4: range = {0, 15}; return true;
-    case DType::int2: range = {-2, 1}; return true;
-    case DType::uint2: range = {0, 3}; return true;
-    default: return false;
+    case DType::i8:
+      range = {-128, 127};
+      return true;
+    case DType::u8:
+      range = {0, 255};
+      return true;
+    case DType::i16:
+      range = {-32768, 32767};
+      return true;
+    case DType::u16:
+      range = {0, 65535};
+      return true;
+    case DType::int4:
+      range = {-8, 7};
+      return true;
+    case DType::uint4:
+      range = {0, 15};
+      return true;
+    case DType::int2:
+      range = {-2, 1};
+      return true;
+    case DType::uint2:
+      range = {0, 3};
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -138,7 +162,8 @@ void run_quantize(RunContext& c) {
   for (size_t i = 0; i < values.size(); ++i) {
     const auto s = static_cast<size_t>(g.scale_index(static_cast<int64_t>(i)));
     const auto quotient = static_cast<float>(values[i]) / static_cast<float>(scales[s]);
-    values[i] = integer ? quantize_one(static_cast<float>(values[i]), static_cast<float>(scales[s]), static_cast<int32_t>(zeros[s]), range)
+    values[i] = integer ? quantize_one(static_cast<float>(values[i]), static_cast<float>(scales[s]),
+                                       static_cast<int32_t>(zeros[s]), range)
                         : static_cast<double>(quotient) + zeros[s];
   }
   c.output(0) = encode_numbers(type, c.input(0).shape(), values, c.node().integer("saturate", 1) != 0);

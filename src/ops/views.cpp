@@ -5,8 +5,10 @@ namespace nibble::ops {
 namespace {
 
 void infer_same(InferContext& c) {
-  if (c.shape_known(0)) c.output(0, c.dtype(0), c.shape(0));
-  else c.output_of_unknown_rank(0, c.dtype(0));
+  if (c.shape_known(0))
+    c.output(0, c.dtype(0), c.shape(0));
+  else
+    c.output_of_unknown_rank(0, c.dtype(0));
 }
 
 /// The output is the input under the output's inferred shape.
@@ -19,8 +21,10 @@ void infer_dropout(InferContext& c) {
     c.unsupported("training_mode is true; nibble runs trained networks");
   infer_same(c);
   if (c.output_count() > 1) {
-    if (c.shape_known(0)) c.output(1, DType::boolean, c.shape(0));
-    else c.output_of_unknown_rank(1, DType::boolean);
+    if (c.shape_known(0))
+      c.output(1, DType::boolean, c.shape(0));
+    else
+      c.output_of_unknown_rank(1, DType::boolean);
   }
 }
 void run_dropout(RunContext& c) {
@@ -47,7 +51,8 @@ void infer_reshape(InferContext& c) {
   for (size_t d = 0; d < shape.size(); ++d) {
     c.require(shape[d] >= -1, "asks for a dimension of " + std::to_string(shape[d]));
     if (shape[d] == 0 && !allow_zero) {
-      c.require(!known || d < c.shape(0).size(), "keeps dimension " + std::to_string(d) + ", which its input does not have");
+      c.require(!known || d < c.shape(0).size(),
+                "keeps dimension " + std::to_string(d) + ", which its input does not have");
       shape[d] = known ? c.shape(0)[d] : kUnknown;
       continue;
     }
@@ -61,8 +66,10 @@ void infer_reshape(InferContext& c) {
     bool unknown = total == kUnknown;
     for (size_t d = 0; d < shape.size(); ++d) {
       if (static_cast<int64_t>(d) == open) continue;
-      if (shape[d] == kUnknown) unknown = true;
-      else if (__builtin_mul_overflow(others, shape[d], &others)) c.malformed("asks for a shape that is too large");
+      if (shape[d] == kUnknown)
+        unknown = true;
+      else if (__builtin_mul_overflow(others, shape[d], &others))
+        c.malformed("asks for a shape that is too large");
     }
     if (!unknown) {
       c.require(others != 0 && total % others == 0,
@@ -114,8 +121,11 @@ void infer_squeeze(InferContext& c) {
   if (c.has(1)) {
     const auto drop = marked_axes(c, *c.data(1), static_cast<int64_t>(x.size()));
     for (size_t d = 0; d < x.size(); ++d) {
-      if (drop[d]) c.require(x[d] == 1 || x[d] == kUnknown, "drops dimension " + std::to_string(d) + " of size " + std::to_string(x[d]));
-      else shape.push_back(x[d]);
+      if (drop[d])
+        c.require(x[d] == 1 || x[d] == kUnknown,
+                  "drops dimension " + std::to_string(d) + " of size " + std::to_string(x[d]));
+      else
+        shape.push_back(x[d]);
     }
   } else {
     if (!is_known(x)) return c.output_of_unknown_rank(0, c.dtype(0));

@@ -18,9 +18,8 @@ Window read_window(const Node& node, const std::vector<int64_t>& in, const std::
   w.dilations = node.integers("dilations", std::vector<int64_t>(dims, 1));
   std::vector<int64_t> pads = node.integers("pads", std::vector<int64_t>(2 * dims, 0));
   const auto check = [&](const char* what, const std::vector<int64_t>& list, size_t length, int64_t lowest) {
-    require(list.size() == length,
-            std::string(what) + " has " + std::to_string(list.size()) + " values, " + std::to_string(length) +
-                " were expected");
+    require(list.size() == length, std::string(what) + " has " + std::to_string(list.size()) + " values, " +
+                                       std::to_string(length) + " were expected");
     for (const int64_t v : list)
       require(v >= lowest && v <= kLargest, std::string(what) + " holds " + std::to_string(v) + ", out of range");
   };

@@ -14,9 +14,10 @@ struct Window {
 };
 
 /// Reads kernel_shape, strides, dilations, pads and auto_pad and computes the output sizes (rounded up with
-/// `ceil_mode`, ONNX's rule that a window may not start in the right padding included). `kernel` is the weight's spatial
-/// shape, used where the attribute is absent. Error(kMalformed) for lengths that disagree with the rank, non-positive
-/// strides, and windows larger than their input.
-Window read_window(const Node& node, const std::vector<int64_t>& in, const std::vector<int64_t>& kernel, bool ceil_mode);
+/// `ceil_mode`, ONNX's rule that a window may not start in the right padding included). `kernel` is the weight's
+/// spatial shape, used where the attribute is absent. Error(kMalformed) for lengths that disagree with the rank,
+/// non-positive strides, and windows larger than their input.
+Window read_window(const Node& node, const std::vector<int64_t>& in, const std::vector<int64_t>& kernel,
+                   bool ceil_mode);
 
 }  // namespace nibble::ops

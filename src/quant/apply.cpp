@@ -34,7 +34,8 @@ Tensor finite_weight(const Tensor& weight) {
 }
 
 fit::QuantizedMatrix quantize_weight(const LayerPlan& layer, const Tensor& weight, const Scheme& scheme,
-                                     const Calibration* calibration, const InputStatistics& inputs, base::ThreadPool& pool) {
+                                     const Calibration* calibration, const InputStatistics& inputs,
+                                     base::ThreadPool& pool) {
   fit::MatrixView view{weight.values<float>().data(), layer.rows, layer.columns, layer.columns, 1};
   if (layer.transposed) {
     view.row_stride = 1;
@@ -50,7 +51,8 @@ fit::QuantizedMatrix quantize_weight(const LayerPlan& layer, const Tensor& weigh
   }
   fit::ClipOptions options;
   options.percentile = scheme.percentile;
-  return fit::quantize_matrix(view, layer.grid, layer.group, layer.per_tensor, *scheme.clip, *scheme.round, options, inputs.mean_square, pool);
+  return fit::quantize_matrix(view, layer.grid, layer.group, layer.per_tensor, *scheme.clip, *scheme.round, options,
+                              inputs.mean_square, pool);
 }
 
 /// Adds QuantizeLinear and DequantizeLinear after `a.value`; returns what readers of the quantized value read.
@@ -88,7 +90,8 @@ void quantize_activations(Graph& graph, const Plan& plan) {
   std::map<std::pair<ValueId, int>, ValueId> pairs;
   for (const ActivationPlan& a : plan.activations) {
     if (!a.calibrated)
-      base::fail_usage("value " + base::in_quotes(a.name), "has no range, quantizing activations needs data", "--calib DATA or --ranges FILE");
+      base::fail_usage("value " + base::in_quotes(a.name), "has no range, quantizing activations needs data",
+                       "--calib DATA or --ranges FILE");
     pairs[{a.value, a.bits}] = add_pair(graph, a);
   }
   for (const LayerPlan& layer : plan.layers) {
@@ -114,8 +117,8 @@ void quantize_activations(Graph& graph, const Plan& plan) {
 /// What a layer's weight becomes: codes with their Quantization, and what the report says of it.
 using MakeCodes = std::function<fit::QuantizedMatrix(const LayerPlan&, const InputStatistics&)>;
 
-std::vector<LayerResult> apply_with(Graph& graph, const Plan& plan, const Calibration* calibration, const MakeCodes& make_codes,
-                                    base::Progress& progress) {
+std::vector<LayerResult> apply_with(Graph& graph, const Plan& plan, const Calibration* calibration,
+                                    const MakeCodes& make_codes, base::Progress& progress) {
   std::vector<LayerResult> results;
   std::map<std::pair<ValueId, bool>, std::pair<ValueId, LayerResult>> done;  // a weight that several nodes share
   progress.begin("quantize", static_cast<int64_t>(plan.layers.size()), "layers");
@@ -139,7 +142,8 @@ std::vector<LayerResult> apply_with(Graph& graph, const Plan& plan, const Calibr
         it = done.emplace(key, std::make_pair(id, result)).first;
       }
       if (plan.scheme.correct_bias)
-        correct_bias(graph, layer, finite_weight(graph.value(layer.weight).constant), graph.value(it->second.first).constant, inputs);
+        correct_bias(graph, layer, finite_weight(graph.value(layer.weight).constant),
+                     graph.value(it->second.first).constant, inputs);
       graph.node(layer.node).inputs[1] = it->second.first;
       results.push_back(it->second.second);
       results.back().name = layer.name;
@@ -177,10 +181,12 @@ fit::QuantizedMatrix placeholder(const LayerPlan& layer, const InputStatistics&)
 
 }  // namespace
 
-std::vector<LayerResult> apply(Graph& graph, const Plan& plan, const Calibration* calibration, base::ThreadPool& pool, base::Progress& progress) {
+std::vector<LayerResult> apply(Graph& graph, const Plan& plan, const Calibration* calibration, base::ThreadPool& pool,
+                               base::Progress& progress) {
   const auto quantize = [&](const LayerPlan& layer, const InputStatistics& inputs) {
     try {
-      return quantize_weight(layer, finite_weight(graph.value(layer.weight).constant), plan.scheme, calibration, inputs, pool);
+      return quantize_weight(layer, finite_weight(graph.value(layer.weight).constant), plan.scheme, calibration, inputs,
+                             pool);
     } catch (const base::Error& e) {
       throw e.within("tensor " + base::in_quotes(layer.weight_name));
     }
@@ -199,7 +205,8 @@ int64_t predicted_file_bytes(const Graph& graph, const Plan& plan) {
   for (const LayerPlan& layer : plan.layers) {
     if (!plan.scheme.correct_bias || plan.activations.empty() || layer.bits == 16 || layer.op == "MatMul") continue;
     if (copy.node(layer.node).input(2) != graph::kNoValue) continue;
-    const ValueId bias = copy.add_constant(copy.unique_name(layer.weight_name + "_bias"), Tensor(tensor::DType::f32, {layer.rows}), graph::Role::kBias);
+    const ValueId bias = copy.add_constant(copy.unique_name(layer.weight_name + "_bias"),
+                                           Tensor(tensor::DType::f32, {layer.rows}), graph::Role::kBias);
     copy.node(layer.node).inputs.resize(3, graph::kNoValue);
     copy.node(layer.node).inputs[2] = bias;
   }

@@ -16,13 +16,13 @@ struct LayerResult {
 };
 
 /// Carries out a plan on the prepared Graph it was made from: quantized constants for the weights, QuantizeLinear and
-/// DequantizeLinear pairs for the activations. The scheme is recorded in the metadata key `nibble.scheme`. The same bytes
-/// for any number of threads.
-std::vector<LayerResult> apply(graph::Graph& graph, const Plan& plan, const Calibration* calibration, base::ThreadPool& pool,
-                               base::Progress& progress);
+/// DequantizeLinear pairs for the activations. The scheme is recorded in the metadata key `nibble.scheme`. The same
+/// bytes for any number of threads.
+std::vector<LayerResult> apply(graph::Graph& graph, const Plan& plan, const Calibration* calibration,
+                               base::ThreadPool& pool, base::Progress& progress);
 
-/// Size of the file that this plan leads to, counted on a copy whose codes and scales are placeholders. Throws Error where
-/// the plan's formats cannot be written.
+/// Size of the file that this plan leads to, counted on a copy whose codes and scales are placeholders. Throws Error
+/// where the plan's formats cannot be written.
 int64_t predicted_file_bytes(const graph::Graph& graph, const Plan& plan);
 
 }  // namespace nibble::quant

@@ -38,7 +38,9 @@ ValueId added_constant(const Graph& graph, ValueId value, int64_t outputs, NodeI
       const ValueId other = node.inputs[1 - i];
       if (!graph.is_constant(other)) continue;
       const Tensor& c = graph.value(other).constant;
-      if (c.dtype() == tensor::DType::f32 && !c.quantization() && c.elements() == outputs && c.rank() > 0 && c.shape().back() == outputs) found = other, add = id;
+      if (c.dtype() == tensor::DType::f32 && !c.quantization() && c.elements() == outputs && c.rank() > 0 &&
+          c.shape().back() == outputs)
+        found = other, add = id;
     }
   }
   return readers == 1 ? found : kNoValue;
@@ -46,7 +48,8 @@ ValueId added_constant(const Graph& graph, ValueId value, int64_t outputs, NodeI
 
 Tensor added(const Tensor& to, const std::vector<double>& correction) {
   Tensor sum(tensor::DType::f32, to.shape(), true);
-  for (size_t i = 0; i < correction.size(); ++i) sum.mutable_values<float>()[i] = static_cast<float>(to.values<float>()[i] + correction[i]);
+  for (size_t i = 0; i < correction.size(); ++i)
+    sum.mutable_values<float>()[i] = static_cast<float>(to.values<float>()[i] + correction[i]);
   return sum;
 }
 
@@ -64,15 +67,18 @@ InputStatistics input_statistics(const Graph& graph, const LayerPlan& layer, con
   out.mean = s.channel_mean;
   if (groups != 1) return out;
   double total = 0;
-  for (int64_t c = 0; c < layer.columns; ++c) total += s.channel_mean_square[static_cast<size_t>(channel_of(layer, 1, 0, c))];
+  for (int64_t c = 0; c < layer.columns; ++c)
+    total += s.channel_mean_square[static_cast<size_t>(channel_of(layer, 1, 0, c))];
   const double floor = 1e-3 * total / static_cast<double>(layer.columns);
   if (!(total > 0)) return out;
   for (int64_t c = 0; c < layer.columns; ++c)
-    out.mean_square.push_back(static_cast<float>(std::max(floor, s.channel_mean_square[static_cast<size_t>(channel_of(layer, 1, 0, c))])));
+    out.mean_square.push_back(
+        static_cast<float>(std::max(floor, s.channel_mean_square[static_cast<size_t>(channel_of(layer, 1, 0, c))])));
   return out;
 }
 
-bool correct_bias(Graph& graph, const LayerPlan& layer, const Tensor& weight, const Tensor& quantized, const InputStatistics& statistics) {
+bool correct_bias(Graph& graph, const LayerPlan& layer, const Tensor& weight, const Tensor& quantized,
+                  const InputStatistics& statistics) {
   if (statistics.mean.empty()) return false;
   const Tensor decoded = codec::dequantize(quantized);
   const auto w = weight.values<float>(), q = decoded.values<float>();
@@ -82,13 +88,15 @@ bool correct_bias(Graph& graph, const LayerPlan& layer, const Tensor& weight, co
   for (int64_t r = 0; r < layer.rows; ++r)
     for (int64_t c = 0; c < layer.columns; ++c) {
       const auto at = static_cast<size_t>(layer.transposed ? c * layer.rows + r : r * layer.columns + c);
-      correction[static_cast<size_t>(r)] += (static_cast<double>(w[at]) - q[at]) * statistics.mean[static_cast<size_t>(channel_of(layer, groups, r, c))];
+      correction[static_cast<size_t>(r)] +=
+          (static_cast<double>(w[at]) - q[at]) * statistics.mean[static_cast<size_t>(channel_of(layer, groups, r, c))];
     }
   if (layer.op == "MatMul") {
     NodeId add = -1;
     const ValueId constant = added_constant(graph, node.output(0), layer.rows, add);
     if (constant == kNoValue) return false;
-    const ValueId corrected = graph.add_constant(graph.unique_name(graph.value(constant).name + "_corrected"), added(graph.value(constant).constant, correction), graph::Role::kBias);
+    const ValueId corrected = graph.add_constant(graph.unique_name(graph.value(constant).name + "_corrected"),
+                                                 added(graph.value(constant).constant, correction), graph::Role::kBias);
     std::replace(graph.node(add).inputs.begin(), graph.node(add).inputs.end(), constant, corrected);
     return true;
   }
@@ -96,7 +104,9 @@ bool correct_bias(Graph& graph, const LayerPlan& layer, const Tensor& weight, co
   const ValueId bias = node.input(2);
   Tensor before(tensor::DType::f32, {layer.rows});
   if (bias != kNoValue) {
-    if (!graph.is_constant(bias) || graph.value(bias).constant.dtype() != tensor::DType::f32 || graph.value(bias).constant.elements() != layer.rows) return false;
+    if (!graph.is_constant(bias) || graph.value(bias).constant.dtype() != tensor::DType::f32 ||
+        graph.value(bias).constant.elements() != layer.rows)
+      return false;
     before = graph.value(bias).constant;
   }
   const std::string name = bias == kNoValue ? layer.weight_name + "_bias" : graph.value(bias).name + "_corrected";

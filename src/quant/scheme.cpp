@@ -19,7 +19,8 @@ std::string names_of(const Table& table) {
 
 const fit::ClipRule* clip_rule(std::string_view name, const std::string& place) {
   const auto* rule = fit::find_clip_rule(name);
-  if (!rule) fail_usage(place, "there is no clip rule " + base::in_quotes(name), "there are " + names_of(fit::all_clip_rules()));
+  if (!rule)
+    fail_usage(place, "there is no clip rule " + base::in_quotes(name), "there are " + names_of(fit::all_clip_rules()));
   return rule;
 }
 
@@ -79,7 +80,8 @@ void set_option(Scheme& s, std::string_view option) {
   const size_t equals = option.find('=');
   if (equals == std::string_view::npos) {
     const auto* format = codec::find_format(option);
-    if (!format) fail_usage(place, "is neither a number format nor KEY=VALUE", "formats are " + names_of(codec::all_formats()));
+    if (!format)
+      fail_usage(place, "is neither a number format nor KEY=VALUE", "formats are " + names_of(codec::all_formats()));
     return set_format(s, *format);
   }
   const std::string_view key = option.substr(0, equals), value = option.substr(equals + 1);
@@ -87,7 +89,9 @@ void set_option(Scheme& s, std::string_view option) {
     set_option(s, value);
   } else if (key == "map") {
     const auto map = fit::find_map(value);
-    if (!map) fail_usage(place, "there is no map " + base::in_quotes(value), "there are minmax, affine, symmetric and restricted");
+    if (!map)
+      fail_usage(place, "there is no map " + base::in_quotes(value),
+                 "there are minmax, affine, symmetric and restricted");
     if (!fit::supports(*s.weights.format, *map))
       fail_usage(place, "the format " + std::string(s.weights.format->name) + " has no map of that name");
     s.weights = fit::make_grid(*s.weights.format, *map);
@@ -97,7 +101,8 @@ void set_option(Scheme& s, std::string_view option) {
     const bool ok = s.group == 0 || (s.group >= 16 && s.group <= 256);
     if (!ok) fail_usage(place, "a group has 16 to 256 values", "or write group=channel or group=tensor");
     if (s.weights.format->block != 0 && s.group != s.weights.format->block)
-      fail_usage(place, "the format " + std::string(s.weights.format->name) + " has groups of " + std::to_string(s.weights.format->block));
+      fail_usage(place, "the format " + std::string(s.weights.format->name) + " has groups of " +
+                            std::to_string(s.weights.format->block));
   } else if (key == "clip") {
     s.clip = s.activation_clip = clip_rule(value, place);
   } else if (key == "weight-clip") {
@@ -106,7 +111,8 @@ void set_option(Scheme& s, std::string_view option) {
     s.activation_clip = clip_rule(value, place);
   } else if (key == "round") {
     s.round = fit::find_round_method(value);
-    if (!s.round) fail_usage(place, "there is no rounding method of that name", "there are " + names_of(fit::all_round_methods()));
+    if (!s.round)
+      fail_usage(place, "there is no rounding method of that name", "there are " + names_of(fit::all_round_methods()));
   } else if (key == "percentile") {
     double p = 0;
     const auto [end, status] = std::from_chars(value.data(), value.data() + value.size(), p);
@@ -122,7 +128,9 @@ void set_option(Scheme& s, std::string_view option) {
   } else if (key == "keep") {
     s.keep.push_back(parse_keep(value, place));
   } else {
-    fail_usage(place, "there is no such key", "keys are map, group, clip, weight-clip, act-clip, round, percentile, bias-correction, positions and keep");
+    fail_usage(
+        place, "there is no such key",
+        "keys are map, group, clip, weight-clip, act-clip, round, percentile, bias-correction, positions and keep");
   }
 }
 
@@ -141,7 +149,8 @@ Scheme parse_scheme(std::string_view text) {
 }
 
 std::string to_text(const Scheme& s) {
-  std::string text = s.base + ":" + std::string(s.weights.format->name) + ",map=" + std::string(fit::name_of(s.weights.map));
+  std::string text =
+      s.base + ":" + std::string(s.weights.format->name) + ",map=" + std::string(fit::name_of(s.weights.map));
   text += ",group=" + (s.per_tensor ? "tensor" : s.group == 0 ? "channel" : std::to_string(s.group));
   text += ",weight-clip=" + std::string(s.clip->name) + ",act-clip=" + std::string(s.activation_clip->name);
   text += ",round=" + std::string(s.round->name);

@@ -30,19 +30,20 @@ struct Keep {
 ///   W4A4   W4A8 with uint4 activations
 ///   W8A16, W8A8  the same with int8 symmetric per output channel
 ///
-/// Keys: a number format's name; map=; group=N|channel|tensor; clip=; act-clip=; round=; percentile=; bias-correction=on|off; positions=;
-/// keep=LAYERS[:BITS] (again for each rule).
+/// Keys: a number format's name; map=; group=N|channel|tensor; clip=; act-clip=; round=; percentile=;
+/// bias-correction=on|off; positions=; keep=LAYERS[:BITS] (again for each rule).
 struct Scheme {
-  std::string base;              ///< "W4A16", ...
+  std::string base;  ///< "W4A16", ...
   fit::Grid weights;
-  int64_t group = 0;             ///< values that share a scale along the reduction axis; 0: a whole output channel
+  int64_t group = 0;  ///< values that share a scale along the reduction axis; 0: a whole output channel
   bool per_tensor = false;
-  int activation_bits = 16;      ///< 16 (floats), 8 or 4
+  int activation_bits = 16;  ///< 16 (floats), 8 or 4
   const fit::ClipRule* clip = nullptr;
   const fit::ClipRule* activation_clip = nullptr;
   const fit::RoundMethod* round = nullptr;
   double percentile = 99.99;
-  bool correct_bias = true;  ///< with calibration data: take back from biases what quantized weights add to the mean output
+  bool correct_bias =
+      true;  ///< with calibration data: take back from biases what quantized weights add to the mean output
   Positions positions = Positions::kCompute;
   std::vector<Keep> keep;
 };

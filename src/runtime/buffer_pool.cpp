@@ -32,7 +32,8 @@ tensor::Tensor BufferPool::allocate(tensor::DType dtype, tensor::Shape shape) {
     if (state_->in_use > state_->limit) {
       const int64_t needed = state_->in_use;
       state_->in_use -= static_cast<int64_t>(capacity);
-      base::check_limit(needed, state_->limit, "run-bytes", "", "the memory that this run's activations need, in bytes,");
+      base::check_limit(needed, state_->limit, "run-bytes", "",
+                        "the memory that this run's activations need, in bytes,");
     }
     state_->peak = std::max(state_->peak, state_->in_use);
     const auto it = state_->free.lower_bound(capacity);

@@ -6,7 +6,8 @@
 
 namespace nibble::runtime {
 
-/// Memory of activations, used again once the last Tensor that holds it is gone. Outlives its owner as long as Tensors do.
+/// Memory of activations, used again once the last Tensor that holds it is gone. Outlives its owner as long as Tensors
+/// do.
 class BufferPool {
  public:
   /// At most `limit` bytes in use at a time; beyond, Error(kLimit).

@@ -36,7 +36,8 @@ void require_supported(const graph::Graph& graph) {
   }
   const bool one = list.size() == 1;
   base::fail_unsupported("", std::to_string(list.size()) + (one ? " operator is" : " operators are") +
-                                 " not supported: " + names + " (the first is node " + base::in_quotes(list[0].first_node) + ")");
+                                 " not supported: " + names + " (the first is node " +
+                                 base::in_quotes(list[0].first_node) + ")");
 }
 
 std::vector<std::string> infer_shapes(graph::Graph& graph) {
@@ -44,7 +45,8 @@ std::vector<std::string> infer_shapes(graph::Graph& graph) {
   std::vector<std::string> notes;
   for (const ValueId v : graph.inputs)
     if (graph.value(v).shape_known && !ops::is_computable(graph.value(v).shape))
-      base::fail_limit("input " + base::in_quotes(graph.value(v).name), "its shape " + tensor::to_string(graph.value(v).shape) + " is too large");
+      base::fail_limit("input " + base::in_quotes(graph.value(v).name),
+                       "its shape " + tensor::to_string(graph.value(v).shape) + " is too large");
   for (graph::NodeId id = 0; id < graph.node_count(); ++id) {
     const Node& node = graph.node(id);
     if (node.removed) continue;
@@ -52,7 +54,8 @@ std::vector<std::string> infer_shapes(graph::Graph& graph) {
     for (size_t i = 0; i < inputs.size(); ++i) {
       if (node.inputs[i] == kNoValue) continue;
       const Value& v = graph.value(node.inputs[i]);
-      inputs[i] = {true, v.dtype, v.shape_known, v.shape, v.constant && !v.constant.quantization() ? &v.constant : nullptr};
+      inputs[i] = {true, v.dtype, v.shape_known, v.shape,
+                   v.constant && !v.constant.quantization() ? &v.constant : nullptr};
     }
     std::vector<ops::OutputFacts> outputs(node.outputs.size());
     ops::infer_node(*ops::find_operator(node.op, node.domain), node, inputs, outputs);
@@ -69,8 +72,8 @@ std::vector<std::string> infer_shapes(graph::Graph& graph) {
       for (size_t d = 0; !clash && d < stated.size(); ++d)
         clash = stated[d] != v.shape[d] && stated[d] != tensor::kUnknown && v.shape[d] != tensor::kUnknown;
       if (clash)
-        notes.push_back("value " + base::in_quotes(v.name) + " is stated as " + tensor::to_string(stated) + " but comes out as " +
-                        tensor::to_string(v.shape));
+        notes.push_back("value " + base::in_quotes(v.name) + " is stated as " + tensor::to_string(stated) +
+                        " but comes out as " + tensor::to_string(v.shape));
     }
   }
   return notes;

@@ -47,11 +47,13 @@ Session::Session(const graph::Graph& graph, base::ThreadPool& pool, SessionOptio
       ++reads_[static_cast<size_t>(v)];
       if (!takes_codes) stays_quantized[static_cast<size_t>(v)] = false;
     }
-    times_.push_back({node.name.empty() && node.output(0) != kNoValue ? graph_.value(node.output(0)).name : node.name, node.op, 0, 0});
+    times_.push_back({node.name.empty() && node.output(0) != kNoValue ? graph_.value(node.output(0)).name : node.name,
+                      node.op, 0, 0});
   }
   for (const ValueId v : graph_.outputs) stays_quantized[static_cast<size_t>(v)] = false;
   for (size_t v = 0; v < count; ++v)
-    if (constants_[v] && constants_[v].quantization() && !stays_quantized[v]) constants_[v] = codec::dequantize(constants_[v]);
+    if (constants_[v] && constants_[v].quantization() && !stays_quantized[v])
+      constants_[v] = codec::dequantize(constants_[v]);
   states_.resize(static_cast<size_t>(graph_.node_count()));
 }
 
@@ -64,14 +66,16 @@ void Session::check_inputs(std::span<const Tensor> inputs) const {
     const std::string place = "input " + base::in_quotes(wanted.name);
     if (!inputs[i]) base::fail_usage(place, "is missing");
     if (inputs[i].dtype() != wanted.dtype)
-      base::fail_usage(place, "has elements of type " + std::string(name_of(inputs[i].dtype())) + ", the network takes " +
-                                  std::string(name_of(wanted.dtype)));
+      base::fail_usage(place, "has elements of type " + std::string(name_of(inputs[i].dtype())) +
+                                  ", the network takes " + std::string(name_of(wanted.dtype)));
     if (!wanted.shape_known) continue;
     const auto& shape = inputs[i].shape();
     bool fits = shape.size() == wanted.shape.size();
-    for (size_t d = 0; fits && d < shape.size(); ++d) fits = wanted.shape[d] == tensor::kUnknown || wanted.shape[d] == shape[d];
+    for (size_t d = 0; fits && d < shape.size(); ++d)
+      fits = wanted.shape[d] == tensor::kUnknown || wanted.shape[d] == shape[d];
     if (!fits)
-      base::fail_usage(place, "has shape " + tensor::to_string(shape) + ", the network takes " + tensor::to_string(wanted.shape));
+      base::fail_usage(
+          place, "has shape " + tensor::to_string(shape) + ", the network takes " + tensor::to_string(wanted.shape));
   }
 }
 
@@ -90,7 +94,8 @@ void Session::run_node(NodeId id, std::vector<Tensor>& values) {
     if (v == kNoValue) continue;
     inputs[i] = values[static_cast<size_t>(v)];
     const bool codes = inputs[i].quantization() != nullptr;
-    facts[i] = {true, codes ? tensor::DType::f32 : inputs[i].dtype(), true, inputs[i].shape(), codes ? nullptr : &inputs[i]};
+    facts[i] = {true, codes ? tensor::DType::f32 : inputs[i].dtype(), true, inputs[i].shape(),
+                codes ? nullptr : &inputs[i]};
   }
   std::vector<ops::OutputFacts> out(node.outputs.size());
   ops::infer_node(op, node, facts, out);

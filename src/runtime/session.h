@@ -60,9 +60,9 @@ class Session {
   base::ThreadPool& pool_;
   SessionOptions options_;
   BufferPool buffers_;
-  std::vector<tensor::Tensor> constants_;   // by value; decoded where the reader wants floats
-  std::vector<int32_t> reads_;              // by value: how many nodes read it
-  std::vector<std::vector<size_t>> watched_;  // by value: indices into options_.watched
+  std::vector<tensor::Tensor> constants_;        // by value; decoded where the reader wants floats
+  std::vector<int32_t> reads_;                   // by value: how many nodes read it
+  std::vector<std::vector<size_t>> watched_;     // by value: indices into options_.watched
   std::vector<const ops::Operator*> operators_;  // by node
   std::vector<std::any> states_;                 // by node
   std::vector<NodeTime> times_;

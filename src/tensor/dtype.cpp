@@ -5,7 +5,7 @@ namespace nibble::tensor {
 int bits_of(DType dtype) {
   switch (dtype) {
 #define NIBBLE_DTYPE(name, bits, number, what) \
-  case DType::name:                    \
+  case DType::name:                            \
     return bits;
 #include "tensor/dtype.def"
 #undef NIBBLE_DTYPE
@@ -16,7 +16,7 @@ int bits_of(DType dtype) {
 std::string_view name_of(DType dtype) {
   switch (dtype) {
 #define NIBBLE_DTYPE(name, bits, number, what) \
-  case DType::name:                    \
+  case DType::name:                            \
     return #name;
 #include "tensor/dtype.def"
 #undef NIBBLE_DTYPE

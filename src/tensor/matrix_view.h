@@ -3,8 +3,8 @@
 
 namespace nibble::tensor {
 
-/// A real matrix somewhere in memory. Rows are outputs, columns inputs (the reduction axis), whatever the storage order:
-/// element (r, c) is data[r * row_stride + c * column_stride].
+/// A real matrix somewhere in memory. Rows are outputs, columns inputs (the reduction axis), whatever the storage
+/// order: element (r, c) is data[r * row_stride + c * column_stride].
 struct MatrixView {
   const float* data = nullptr;
   int64_t rows = 0, columns = 0;

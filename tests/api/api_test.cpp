@@ -28,7 +28,8 @@ class Api : public ::testing::Test {
   }
   Batch ramp(int64_t samples) const {
     Batch batch{{{{samples, 1, 28, 28}, {}}}, {}};
-    for (int64_t i = 0; i < samples * 28 * 28; ++i) batch.inputs[0].values.push_back(static_cast<float>(i % 97) / 97.0f);
+    for (int64_t i = 0; i < samples * 28 * 28; ++i)
+      batch.inputs[0].values.push_back(static_cast<float>(i % 97) / 97.0f);
     return batch;
   }
 
@@ -187,8 +188,10 @@ TEST_F(Api, RefusesToOverwrite) {
 TEST_F(Api, RefusesSchemesThatItCannotCarryOut) {
   expect_error(ErrorKind::kUsage, "W5A5", [&] { quantize(network_, {.scheme = "W5A5"}); });
   expect_error(ErrorKind::kUsage, "calibration", [&] { quantize(network_, {.scheme = "W4A8"}); });
-  expect_error(ErrorKind::kUsage, "no samples", [&] { quantize(network_, {.scheme = "W4A8"}, [] { return std::optional<Batch>(); }); });
-  expect_error(ErrorKind::kUsage, "no inputs", [&] { quantize(network_, {.scheme = "W4A8"}, [] { return std::optional<Batch>(Batch{}); }); });
+  expect_error(ErrorKind::kUsage, "no samples",
+               [&] { quantize(network_, {.scheme = "W4A8"}, [] { return std::optional<Batch>(); }); });
+  expect_error(ErrorKind::kUsage, "no inputs",
+               [&] { quantize(network_, {.scheme = "W4A8"}, [] { return std::optional<Batch>(Batch{}); }); });
   expect_error(ErrorKind::kMalformed, "ranges", [&] { quantize(network_, {.scheme = "W4A8", .ranges = "{"}); });
   const Quantized nf4 = quantize(network_, {.scheme = "W4A16:nf4"});
   expect_error(ErrorKind::kUnsupported, "nf4", [&] { nf4.network.save(folder_ / "nf4.onnx"); });
@@ -208,11 +211,13 @@ TEST_F(Api, RefusesInputsThatDoNotFit) {
 }
 
 TEST_F(Api, RefusesToCompareWhatCannotBeCompared) {
-  expect_error(ErrorKind::kUsage, "no samples", [&] { compare(network_, network_, [] { return std::optional<Batch>(); }); });
+  expect_error(ErrorKind::kUsage, "no samples",
+               [&] { compare(network_, network_, [] { return std::optional<Batch>(); }); });
   expect_error(ErrorKind::kUsage, "function", [&] { compare(network_, network_, {}); });
   Batch batch = ramp(2);
   batch.labels = {1};
-  expect_error(ErrorKind::kUsage, "2 samples has 1 labels", [&] { compare(network_, network_, [&] { return std::optional<Batch>(batch); }); });
+  expect_error(ErrorKind::kUsage, "2 samples has 1 labels",
+               [&] { compare(network_, network_, [&] { return std::optional<Batch>(batch); }); });
 }
 
 }  // namespace

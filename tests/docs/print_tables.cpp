@@ -50,10 +50,14 @@ std::string maps_of(const codec::NumberFormat& format) {
 
 const char* name_of(codec::ScaleType type) {
   switch (type) {
-    case codec::ScaleType::kF16: return "f16";
-    case codec::ScaleType::kF32: return "f32";
-    case codec::ScaleType::kE8M0: return "E8M0 (power of two)";
-    case codec::ScaleType::kE4M3: return "E4M3";
+    case codec::ScaleType::kF16:
+      return "f16";
+    case codec::ScaleType::kF32:
+      return "f32";
+    case codec::ScaleType::kE8M0:
+      return "E8M0 (power of two)";
+    case codec::ScaleType::kE4M3:
+      return "E4M3";
   }
   return "";
 }
@@ -65,10 +69,12 @@ void print_formats() {
     const int64_t group = f->block ? f->block : 32;
     const fit::Grid symmetric = fit::make_grid(*f, fit::Map::kSymmetric);
     std::string bits = text(symmetric.bits_per_weight(group));
-    if (fit::supports(*f, fit::Map::kAffine)) bits += " (affine " + text(fit::make_grid(*f, fit::Map::kAffine).bits_per_weight(group)) + ")";
-    if (weights && fit::supports(*f, fit::Map::kMinmax)) bits += " (minmax " + text(fit::make_grid(*f, fit::Map::kMinmax).bits_per_weight(group)) + ")";
-    row({"`" + std::string(f->name) + "`", std::string(f->summary), maps_of(*f), name_of(f->scale), f->block ? "blocks of " + std::to_string(f->block) : "any",
-         bits + " at group " + std::to_string(group)});
+    if (fit::supports(*f, fit::Map::kAffine))
+      bits += " (affine " + text(fit::make_grid(*f, fit::Map::kAffine).bits_per_weight(group)) + ")";
+    if (weights && fit::supports(*f, fit::Map::kMinmax))
+      bits += " (minmax " + text(fit::make_grid(*f, fit::Map::kMinmax).bits_per_weight(group)) + ")";
+    row({"`" + std::string(f->name) + "`", std::string(f->summary), maps_of(*f), name_of(f->scale),
+         f->block ? "blocks of " + std::to_string(f->block) : "any", bits + " at group " + std::to_string(group)});
   }
   print("\nLevels at scale 1, of the formats whose levels are not the whole numbers themselves:\n");
   header({"name", "levels"});
@@ -84,8 +90,9 @@ void print_formats() {
 void print_map(const std::vector<float>& values, fit::Map map, std::vector<std::vector<std::string>>& rows) {
   base::ThreadPool pool(1);
   const fit::Grid grid = fit::make_grid(*codec::find_format("uint4"), map, codec::ScaleType::kF32);
-  const fit::QuantizedMatrix q = fit::quantize_matrix({values.data(), 1, static_cast<int64_t>(values.size()), static_cast<int64_t>(values.size())}, grid, 0, false, *fit::find_clip_rule("minmax"),
-                                                      *fit::find_round_method("nearest"), {}, {}, pool);
+  const fit::QuantizedMatrix q = fit::quantize_matrix(
+      {values.data(), 1, static_cast<int64_t>(values.size()), static_cast<int64_t>(values.size())}, grid, 0, false,
+      *fit::find_clip_rule("minmax"), *fit::find_round_method("nearest"), {}, {}, pool);
   const codec::GroupParams& p = q.params[0];
   std::vector<std::string> codes{"**" + std::string(fit::name_of(map)) + "** code"}, decoded{"decoded"};
   double error = 0;
@@ -120,13 +127,15 @@ void print_maps() {
 
 void print_schemes() {
   header({"name", "the whole scheme, every default spelled out"});
-  for (const char* name : {"W4A16", "W4A8", "W4A4", "W8A16", "W8A8"}) row({"`" + std::string(name) + "`", "`" + quant::to_text(quant::parse_scheme(name)) + "`"});
+  for (const char* name : {"W4A16", "W4A8", "W4A4", "W8A16", "W8A8"})
+    row({"`" + std::string(name) + "`", "`" + quant::to_text(quant::parse_scheme(name)) + "`"});
 }
 
 void print_support() {
   print("## Operators\n");
-  print("ONNX opsets " + std::to_string(model::kOldestOpset) + " to " + std::to_string(model::kCanonicalOpset) + " are read. Everything is rewritten to opset " +
-        std::to_string(model::kCanonicalOpset) + " when a file is opened, so that an operator below stands for all its older forms that the rewriting knows.\n");
+  print("ONNX opsets " + std::to_string(model::kOldestOpset) + " to " + std::to_string(model::kCanonicalOpset) +
+        " are read. Everything is rewritten to opset " + std::to_string(model::kCanonicalOpset) +
+        " when a file is opened, so that an operator below stands for all its older forms that the rewriting knows.\n");
   std::map<std::string, std::string> domains;
   int64_t count = 0;
   for (const ops::Operator* op : ops::all_operators()) {
@@ -140,29 +149,38 @@ void print_support() {
   print("\n## Number formats\n");
   print("Described in [formats.md](formats.md).\n");
   header({"name", "what it is"});
-  for (const codec::NumberFormat* f : codec::all_formats()) row({"`" + std::string(f->name) + "`", std::string(f->summary)});
+  for (const codec::NumberFormat* f : codec::all_formats())
+    row({"`" + std::string(f->name) + "`", std::string(f->summary)});
   print("\n## Clip rules (`--clip`, `--act-clip`)\n");
   header({"name", "the range that it chooses"});
   for (const fit::ClipRule* r : fit::all_clip_rules()) row({"`" + std::string(r->name) + "`", std::string(r->summary)});
   print("\n## Rounding methods (scheme key `round=`)\n");
   header({"name", "the code that it chooses"});
-  for (const fit::RoundMethod* m : fit::all_round_methods()) row({"`" + std::string(m->name) + "`", std::string(m->summary)});
+  for (const fit::RoundMethod* m : fit::all_round_methods())
+    row({"`" + std::string(m->name) + "`", std::string(m->summary)});
   print("\n## Preparations (run before every quantization, in this order)\n");
   header({"name", "what it does"});
-  for (const quant::Preparation* p : quant::all_preparations()) row({"`" + std::string(p->name) + "`", std::string(p->summary)});
+  for (const quant::Preparation* p : quant::all_preparations())
+    row({"`" + std::string(p->name) + "`", std::string(p->summary)});
   print("\n## Safety limits (`--limit NAME=VALUE`)\n");
   header({"name", "default", "what it caps"});
-  for (const base::LimitRow& r : base::limit_rows()) row({"`" + std::string(r.name) + "`", std::to_string(r.value), std::string(r.why)});
+  for (const base::LimitRow& r : base::limit_rows())
+    row({"`" + std::string(r.name) + "`", std::to_string(r.value), std::string(r.why)});
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   const std::string_view what = argc == 2 ? argv[1] : "";
-  if (what == "formats") print_formats();
-  else if (what == "maps") print_maps();
-  else if (what == "schemes") print_schemes();
-  else if (what == "support") print_support();
-  else return 2;
+  if (what == "formats")
+    print_formats();
+  else if (what == "maps")
+    print_maps();
+  else if (what == "schemes")
+    print_schemes();
+  else if (what == "support")
+    print_support();
+  else
+    return 2;
   return 0;
 }

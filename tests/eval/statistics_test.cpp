@@ -64,7 +64,8 @@ TEST(Divergence, OfKnownDistributions) {
   const std::vector<float> p{0, 0}, q{0, std::log(3.0f)};
   const double expected = 0.5 * std::log(2.0) + 0.5 * std::log(2.0 / 3.0);
   EXPECT_NEAR(kl_divergence_of_logits(p, q), expected, 1e-7);
-  EXPECT_NEAR(kl_divergence_of_probabilities(std::vector<float>{0.5f, 0.5f}, std::vector<float>{0.25f, 0.75f}), expected, 1e-12);
+  EXPECT_NEAR(kl_divergence_of_probabilities(std::vector<float>{0.5f, 0.5f}, std::vector<float>{0.25f, 0.75f}),
+              expected, 1e-12);
   EXPECT_EQ(kl_divergence_of_logits(p, p), 0);
   EXPECT_TRUE(std::isfinite(kl_divergence_of_probabilities(std::vector<float>{1, 0}, std::vector<float>{0, 1})));
 }

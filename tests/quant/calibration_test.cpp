@@ -31,7 +31,9 @@ bool equal(const Histogram& a, const Histogram& b) {
     const int64_t i = bin - h.first;
     return i < 0 || i >= static_cast<int64_t>(h.counts.size()) ? uint64_t{0} : h.counts[static_cast<size_t>(i)];
   };
-  for (int64_t bin = std::min(a.first, b.first); bin < std::max(a.first + static_cast<int64_t>(a.counts.size()), b.first + static_cast<int64_t>(b.counts.size())); ++bin)
+  for (int64_t bin = std::min(a.first, b.first);
+       bin < std::max(a.first + static_cast<int64_t>(a.counts.size()), b.first + static_cast<int64_t>(b.counts.size()));
+       ++bin)
     if (at(a, bin) != at(b, bin)) return false;
   return true;
 }
@@ -42,7 +44,8 @@ TEST(Histogram, DoesNotDependOnTheOrderOrTheBatches) {
   v[4000] = -700.0f;
   Histogram all, pieces, reversed, left, right;
   all.add(v);
-  for (size_t i = 0; i < v.size(); i += 7) pieces.add(std::span<const float>(v).subspan(i, std::min<size_t>(7, v.size() - i)));
+  for (size_t i = 0; i < v.size(); i += 7)
+    pieces.add(std::span<const float>(v).subspan(i, std::min<size_t>(7, v.size() - i)));
   auto r = v;
   std::reverse(r.begin(), r.end());
   for (const float x : r) reversed.add({&x, 1});
@@ -99,7 +102,9 @@ TEST(Calibration, MalformedFilesAreRefused) {
       return e.kind() == base::ErrorKind::kMalformed || e.kind() == base::ErrorKind::kUnsupported;
     }
   };
-  const auto with = [](const std::string& entry) { return R"({"nibble":"ranges","version":1,"activations":{"a":)" + entry + "}}"; };
+  const auto with = [](const std::string& entry) {
+    return R"({"nibble":"ranges","version":1,"activations":{"a":)" + entry + "}}";
+  };
   EXPECT_FALSE(refused(with(R"({"min":-1,"max":2})")));
   EXPECT_TRUE(refused("{}"));
   EXPECT_TRUE(refused(R"({"nibble":"ranges","version":2})"));
@@ -123,11 +128,13 @@ TEST(Calibrate, CollectsTheValuesAskedForAndRefusesNaN) {
   base::NoProgress progress;
   const auto run = [&](std::vector<float> values) {
     bool given = false;
-    return calibrate(g, {{"x", 1}, {"y", 1}}, [&]() -> std::vector<Tensor> {
-      if (given) return {};
-      given = true;
-      return {Tensor::of<float>({2, 2}, values)};
-    }, 2, pool, progress, {});
+    return calibrate(g, {{"x", 1}, {"y", 1}},
+                     [&]() -> std::vector<Tensor> {
+                       if (given) return {};
+                       given = true;
+                       return {Tensor::of<float>({2, 2}, values)};
+                     },
+                     2, pool, progress, {});
   };
   const Calibration c = run({-3, 1, 2, -5});
   EXPECT_EQ(c.samples, 2);

@@ -25,10 +25,15 @@ Graph network() {
   GraphBuilder b;
   const auto x = b.input("x", {tensor::kUnknown, 4, 8, 8});
   const auto c1 = b.node("Conv", {x, b.weights("w1", {16, 4, 3, 3}, 0.3)}, "c1", {{"pads", Ints{1, 1, 1, 1}}});
-  const auto bn = b.node("BatchNormalization", {c1, b.weights("gamma", {16}), b.weights("beta", {16}), b.weights("mean", {16}), b.constant("var", Tensor::of<float>({16}, std::vector<float>(16, 0.5f)))}, "bn");
+  const auto bn = b.node("BatchNormalization",
+                         {c1, b.weights("gamma", {16}), b.weights("beta", {16}), b.weights("mean", {16}),
+                          b.constant("var", Tensor::of<float>({16}, std::vector<float>(16, 0.5f)))},
+                         "bn");
   const auto r1 = b.node("Relu", {bn}, "r1");
-  const auto dw = b.node("Conv", {r1, b.weights("wd", {16, 1, 3, 3}, 0.3)}, "dw", {{"pads", Ints{1, 1, 1, 1}}, {"group", int64_t{16}}});
-  const auto c2 = b.node("Conv", {dw, b.weights("w2", {16, 16, 3, 3}, 0.1), b.weights("b2", {16})}, "c2", {{"pads", Ints{1, 1, 1, 1}}});
+  const auto dw = b.node("Conv", {r1, b.weights("wd", {16, 1, 3, 3}, 0.3)}, "dw",
+                         {{"pads", Ints{1, 1, 1, 1}}, {"group", int64_t{16}}});
+  const auto c2 = b.node("Conv", {dw, b.weights("w2", {16, 16, 3, 3}, 0.1), b.weights("b2", {16})}, "c2",
+                         {{"pads", Ints{1, 1, 1, 1}}});
   const auto sum = b.node("Add", {c2, r1}, "sum");
   const auto gp = b.node("GlobalAveragePool", {sum}, "gp");
   const auto flat = b.node("Flatten", {gp}, "flat");
@@ -41,10 +46,12 @@ Calibration calibration_of(const Graph& g, const std::vector<Observed>& values) 
   base::ThreadPool pool(1);
   base::NoProgress progress;
   int64_t at = 0;
-  return calibrate(g, values, [&]() -> std::vector<Tensor> {
-    if (at == 4) return {};
-    return {GraphBuilder::random_tensor("calibration" + std::to_string(at++), {8, 4, 8, 8})};
-  }, 32, pool, progress, {});
+  return calibrate(g, values,
+                   [&]() -> std::vector<Tensor> {
+                     if (at == 4) return {};
+                     return {GraphBuilder::random_tensor("calibration" + std::to_string(at++), {8, 4, 8, 8})};
+                   },
+                   32, pool, progress, {});
 }
 
 struct Quantized {
@@ -107,8 +114,10 @@ TEST(Prepare, DoesNotChangeTheOutput) {
 
 TEST(Quantize, WiderSchemesLoseLess) {
   const auto before = output(network());
-  const double w8a16 = sqnr_db(before, output(quantize(network(), "W8A16").graph)), w4a16 = sqnr_db(before, output(quantize(network(), "W4A16").graph)),
-               w4a8 = sqnr_db(before, output(quantize(network(), "W4A8").graph)), w4a4 = sqnr_db(before, output(quantize(network(), "W4A4").graph));
+  const double w8a16 = sqnr_db(before, output(quantize(network(), "W8A16").graph)),
+               w4a16 = sqnr_db(before, output(quantize(network(), "W4A16").graph)),
+               w4a8 = sqnr_db(before, output(quantize(network(), "W4A8").graph)),
+               w4a4 = sqnr_db(before, output(quantize(network(), "W4A4").graph));
   EXPECT_GT(w8a16, w4a16 + 10);
   EXPECT_GT(w4a16, w4a8);
   EXPECT_GT(w4a8, w4a4);
@@ -131,19 +140,24 @@ TEST(BiasCorrection, TakesBackTheShiftOfTheMean) {
     base::ThreadPool pool(1);
     base::NoProgress progress;
     int64_t at = 0;
-    const Calibration calibration = calibrate(q, observed_values(q, plan), [&]() -> std::vector<Tensor> {
-      if (at == 4) return {};
-      return {GraphBuilder::random_tensor("calibration" + std::to_string(at++), {8, 3, 6, 6})};
-    }, 32, pool, progress, {});
+    const Calibration calibration =
+        calibrate(q, observed_values(q, plan),
+                  [&]() -> std::vector<Tensor> {
+                    if (at == 4) return {};
+                    return {GraphBuilder::random_tensor("calibration" + std::to_string(at++), {8, 3, 6, 6})};
+                  },
+                  32, pool, progress, {});
     apply(q, plan, &calibration, pool, progress);
     const std::vector<Tensor> inputs{GraphBuilder::random_tensor("in", {8, 3, 6, 6})};
     const Tensor before = runtime::Session(g, pool).run(inputs)[0], after = runtime::Session(q, pool).run(inputs)[0];
     double sum = 0;
-    for (size_t i = 0; i < before.values<float>().size(); ++i) sum += std::pow(static_cast<double>(before.values<float>()[i]) - after.values<float>()[i], 2);
+    for (size_t i = 0; i < before.values<float>().size(); ++i)
+      sum += std::pow(static_cast<double>(before.values<float>()[i]) - after.values<float>()[i], 2);
     return sum;
   };
   // The inputs' mean is 30 times their spread, so nearly all of the error is the shift.
-  EXPECT_LT(error("W4A16:int4,map=symmetric,group=channel"), 0.2 * error("W4A16:int4,map=symmetric,group=channel,bias-correction=off"));
+  EXPECT_LT(error("W4A16:int4,map=symmetric,group=channel"),
+            0.2 * error("W4A16:int4,map=symmetric,group=channel,bias-correction=off"));
 }
 
 TEST(Quantize, EveryFormatRuns) {
@@ -202,14 +216,17 @@ TEST(Plan, PositionsAllAddsResidualAdditions) {
   const auto producers = all.graph.producers();
   for (graph::NodeId id = 0; id < all.graph.node_count(); ++id)
     if (all.graph.node(id).op == "Add")
-      for (const auto v : all.graph.node(id).inputs) dequantized_operands += all.graph.node(producers[static_cast<size_t>(v)]).op == "DequantizeLinear";
+      for (const auto v : all.graph.node(id).inputs)
+        dequantized_operands += all.graph.node(producers[static_cast<size_t>(v)]).op == "DequantizeLinear";
   EXPECT_EQ(dequantized_operands, 2);
 }
 
 TEST(Plan, PredictedBytesAreTheStoredBytes) {
-  for (const char* scheme : {"W4A16", "W4A16:int4,group=16", "W4A8", "W4A16:map=minmax,group=channel", "W4A16:mxfp4", "W4A16:nvfp4", "W4A16:nf4,group=64", "W4A8:group=tensor", "W8A8"}) {
+  for (const char* scheme : {"W4A16", "W4A16:int4,group=16", "W4A8", "W4A16:map=minmax,group=channel", "W4A16:mxfp4",
+                             "W4A16:nvfp4", "W4A16:nf4,group=64", "W4A8:group=tensor", "W8A8"}) {
     const auto q = quantize(network(), scheme);
-    for (size_t i = 0; i < q.results.size(); ++i) EXPECT_EQ(q.plan.layers[i].bytes_after, q.results[i].bytes) << scheme << " " << q.results[i].name;
+    for (size_t i = 0; i < q.results.size(); ++i)
+      EXPECT_EQ(q.plan.layers[i].bytes_after, q.results[i].bytes) << scheme << " " << q.results[i].name;
   }
 }
 
@@ -219,7 +236,8 @@ TEST(Plan, WhatCannotBeQuantizedIsAnErrorUnlessFallbackIsAllowed) {
   const auto y = b.node("MatMul", {x, b.weights("stack", {1, 3, 3})}, "y");
   auto g = b.finish({b.node("MatMul", {y, b.weights("w", {3, 4})}, "z")});
   runtime::infer_shapes(g);
-  const std::string text = refusal([&] { make_plan(g, parse_scheme("W4A16"), nullptr, {}); }, base::ErrorKind::kUnsupported);
+  const std::string text =
+      refusal([&] { make_plan(g, parse_scheme("W4A16"), nullptr, {}); }, base::ErrorKind::kUnsupported);
   EXPECT_NE(text.find("\"y\""), std::string::npos) << text;
   PlanOptions options;
   options.allow_fallback = true;
@@ -247,7 +265,8 @@ TEST(Plan, NaNWeightsNameTensorAndIndex) {
   w.mutable_values<float>()[7] = std::numeric_limits<float>::infinity();
   auto g = b.finish({b.node("MatMul", {b.input("x", {1, 4}), b.constant("w", w)}, "y")});
   runtime::infer_shapes(g);
-  const std::string text = refusal([&] { make_plan(g, parse_scheme("W4A16"), nullptr, {}); }, base::ErrorKind::kMalformed);
+  const std::string text =
+      refusal([&] { make_plan(g, parse_scheme("W4A16"), nullptr, {}); }, base::ErrorKind::kMalformed);
   EXPECT_NE(text.find("\"w\""), std::string::npos) << text;
   EXPECT_NE(text.find("index 7"), std::string::npos) << text;
   PlanOptions options;
@@ -294,7 +313,8 @@ TEST(Calibration, AnActivationThatIsAlwaysZeroGetsScaleOne) {
   prepare(g);
   Plan plan = make_plan(g, parse_scheme("W4A4"), nullptr, {});
   Calibration c;
-  for (const auto& [name, axis] : observed_values(g, plan)) observe(c.activations[name], name, Tensor(tensor::DType::f32, {5}));
+  for (const auto& [name, axis] : observed_values(g, plan))
+    observe(c.activations[name], name, Tensor(tensor::DType::f32, {5}));
   use_calibration(plan, c);
   for (const auto& a : plan.activations) {
     EXPECT_EQ(a.params.scale, 1.0f);
@@ -308,7 +328,8 @@ TEST(Calibration, AConstantActivationIsExact) {
   for (const char* scheme : {"W4A8", "W4A4:act-clip=minmax", "W4A8:act-clip=percentile"}) {
     Plan plan = make_plan(g, parse_scheme(scheme), nullptr, {});
     Calibration c;
-    for (const auto& [name, axis] : observed_values(g, plan)) observe(c.activations[name], name, Tensor::of<float>({3}, std::vector<float>{-2.5f, -2.5f, -2.5f}));
+    for (const auto& [name, axis] : observed_values(g, plan))
+      observe(c.activations[name], name, Tensor::of<float>({3}, std::vector<float>{-2.5f, -2.5f, -2.5f}));
     use_calibration(plan, c);
     for (const auto& a : plan.activations) {
       const auto& grid = activation_grid(a.bits);

@@ -45,18 +45,27 @@ graph::Graph branched_network() {
   GraphBuilder b;
   const auto x = b.input("x", {tensor::kUnknown, 3, 17, 13});
   const auto c1 = b.node("Conv", {x, b.weights("w1", {8, 3, 3, 3}, 0.3)}, "c1", {{"pads", Ints{1, 1, 1, 1}}});
-  const auto bn = b.node("BatchNormalization", {c1, b.weights("gamma", {8}), b.weights("beta", {8}), b.weights("mean", {8}), b.constant("var", Tensor::of<float>({8}, std::vector<float>(8, 0.7f)))}, "bn");
+  const auto bn = b.node("BatchNormalization",
+                         {c1, b.weights("gamma", {8}), b.weights("beta", {8}), b.weights("mean", {8}),
+                          b.constant("var", Tensor::of<float>({8}, std::vector<float>(8, 0.7f)))},
+                         "bn");
   const auto r1 = b.node("Relu", {bn}, "r1");
-  const auto c2 = b.node("Conv", {r1, b.weights("w2", {16, 8, 3, 3}, 0.2), b.weights("b2", {16})}, "c2", {{"pads", Ints{1, 1, 1, 1}}, {"strides", Ints{2, 2}}});
+  const auto c2 = b.node("Conv", {r1, b.weights("w2", {16, 8, 3, 3}, 0.2), b.weights("b2", {16})}, "c2",
+                         {{"pads", Ints{1, 1, 1, 1}}, {"strides", Ints{2, 2}}});
   const auto i64 = [](std::vector<int64_t> v) { return Tensor::of<int64_t>({static_cast<int64_t>(v.size())}, v); };
-  const auto sliced = b.node("Slice", {r1, b.constant("starts", i64({0, 0})), b.constant("ends", i64({INT64_MAX, INT64_MAX})), b.constant("axes", i64({2, 3})), b.constant("steps", i64({2, 2}))}, "sliced");
+  const auto sliced = b.node("Slice",
+                             {r1, b.constant("starts", i64({0, 0})), b.constant("ends", i64({INT64_MAX, INT64_MAX})),
+                              b.constant("axes", i64({2, 3})), b.constant("steps", i64({2, 2}))},
+                             "sliced");
   const auto padded = b.node("Pad", {sliced, b.constant("pads", i64({0, 4, 0, 0, 0, 4, 0, 0}))}, "padded");
   const auto sum = b.node("Add", {c2, padded}, "sum");
   const auto r2 = b.node("LeakyRelu", {sum}, "r2", {{"alpha", 0.1f}});
-  const auto dw = b.node("Conv", {r2, b.weights("wd", {16, 1, 3, 3}, 0.4)}, "dw", {{"group", int64_t{16}}, {"pads", Ints{1, 1, 1, 1}}});
+  const auto dw = b.node("Conv", {r2, b.weights("wd", {16, 1, 3, 3}, 0.4)}, "dw",
+                         {{"group", int64_t{16}}, {"pads", Ints{1, 1, 1, 1}}});
   const auto mp = b.node("MaxPool", {r2}, "mp", {{"kernel_shape", Ints{3, 3}}, {"pads", Ints{1, 1, 1, 1}}});
   const auto cat = b.node("Concat", {dw, mp}, "cat", {{"axis", int64_t{1}}});
-  const auto clip = b.node("Clip", {cat, b.constant("low", Tensor::scalar(-1.0f)), b.constant("high", Tensor::scalar(2.0f))}, "clip");
+  const auto clip =
+      b.node("Clip", {cat, b.constant("low", Tensor::scalar(-1.0f)), b.constant("high", Tensor::scalar(2.0f))}, "clip");
   const auto far = b.node("Conv", {clip, b.weights("w5", {8, 32, 1, 1}, 0.2)}, "far", {{"pads", Ints{1, 1, 1, 1}}});
   const auto ap = b.node("AveragePool", {far}, "ap", {{"kernel_shape", Ints{2, 2}}, {"strides", Ints{2, 2}}});
   const auto gp = b.node("GlobalAveragePool", {ap}, "gp");
@@ -86,7 +95,9 @@ TEST(Session, TheSameBytesForAnyNumberOfThreads) {
     for (const int threads : {2, 7}) {
       const auto many = run(g, inputs, true, threads);
       for (size_t i = 0; i < one.size(); ++i)
-        EXPECT_TRUE(std::equal(one[i].bytes().begin(), one[i].bytes().end(), many[i].bytes().begin(), many[i].bytes().end())) << threads;
+        EXPECT_TRUE(
+            std::equal(one[i].bytes().begin(), one[i].bytes().end(), many[i].bytes().begin(), many[i].bytes().end()))
+            << threads;
     }
   }
 }
@@ -158,20 +169,28 @@ graph::Graph quantized_network(tensor::DType activation, const char* format, fit
     const Tensor w = GraphBuilder::random_tensor(name, shape, 0.2);
     tensor::MatrixView view{w.values<float>().data(), shape[0], w.elements() / shape[0], w.elements() / shape[0], 1};
     if (transposed) view = {w.values<float>().data(), shape[1], shape[0], 1, shape[1]};
-    const auto q = fit::quantize_matrix(view, fit::make_grid(*codec::find_format(format), map), 0, false, *fit::find_clip_rule("minmax"), *fit::find_round_method("nearest"), {}, {}, pool);
+    const auto q =
+        fit::quantize_matrix(view, fit::make_grid(*codec::find_format(format), map), 0, false,
+                             *fit::find_clip_rule("minmax"), *fit::find_round_method("nearest"), {}, {}, pool);
     return b.constant(name, fit::to_tensor(q, shape, transposed));
   };
-  const bool narrow = tensor::bits_of(activation) == 4, is_signed = activation == tensor::DType::i8 || activation == tensor::DType::int4;
+  const bool narrow = tensor::bits_of(activation) == 4,
+             is_signed = activation == tensor::DType::i8 || activation == tensor::DType::int4;
   const int8_t zero = is_signed ? (narrow ? -3 : -11) : (narrow ? 5 : 117);
   const auto pair = [&](graph::ValueId v, const std::string& name, float scale) {
     const auto s = b.constant(name + "_scale", Tensor::scalar(scale));
-    const auto z = b.constant(name + "_zero", narrow ? codec::pack(activation, {}, {&zero, 1}) : is_signed ? Tensor::scalar<int8_t>(zero) : Tensor::scalar<uint8_t>(static_cast<uint8_t>(zero)));
+    const auto z = b.constant(name + "_zero", narrow      ? codec::pack(activation, {}, {&zero, 1})
+                                              : is_signed ? Tensor::scalar<int8_t>(zero)
+                                                          : Tensor::scalar<uint8_t>(static_cast<uint8_t>(zero)));
     return b.node("DequantizeLinear", {b.node("QuantizeLinear", {v, s, z}, name + "_q"), s, z}, name + "_dq");
   };
   const auto x = b.input("x", {tensor::kUnknown, 6, 9, 7});
   const float fine = narrow ? 0.4f : 0.03f;
-  const auto c1 = b.node("Conv", {pair(x, "x", fine), quantized("w1", {depthwise ? 6 : 10, depthwise ? 1 : 6, 3, 3}, false), b.weights("b1", {depthwise ? 6 : 10}, 0.1)}, "c1",
-                         {{"pads", Ints{1, 0, 1, 2}}, {"strides", Ints{2, 1}}, {"group", int64_t{depthwise ? 6 : 1}}});
+  const auto c1 =
+      b.node("Conv",
+             {pair(x, "x", fine), quantized("w1", {depthwise ? 6 : 10, depthwise ? 1 : 6, 3, 3}, false),
+              b.weights("b1", {depthwise ? 6 : 10}, 0.1)},
+             "c1", {{"pads", Ints{1, 0, 1, 2}}, {"strides", Ints{2, 1}}, {"group", int64_t{depthwise ? 6 : 1}}});
   const auto r1 = b.node("Relu", {c1}, "r1");
   const auto c2 = b.node("Conv", {pair(r1, "r1", fine), quantized("w2", {4, depthwise ? 6 : 10, 1, 1}, false)}, "c2");
   const auto flat = b.node("Flatten", {c2}, "flat");
@@ -184,21 +203,25 @@ graph::Graph quantized_network(tensor::DType activation, const char* format, fit
 TEST(IntegerExecution, EqualsTheFilesOwnArithmeticUpToFloatRounding) {
   using tensor::DType;
   for (const DType activation : {DType::u8, DType::i8, DType::uint4, DType::int4})
-    for (const auto& [format, map] : {std::pair{"int4", fit::Map::kSymmetric}, std::pair{"uint4", fit::Map::kAffine}, std::pair{"int8", fit::Map::kRestricted}})
+    for (const auto& [format, map] : {std::pair{"int4", fit::Map::kSymmetric}, std::pair{"uint4", fit::Map::kAffine},
+                                      std::pair{"int8", fit::Map::kRestricted}})
       for (const bool depthwise : {false, true}) {
         const auto g = quantized_network(activation, format, map, depthwise);
         const std::vector<Tensor> inputs{GraphBuilder::random_tensor("in", {3, 6, 9, 7})};
         base::ThreadPool pool(2);
         runtime::Session session(g, pool);
         int64_t integer = 0;
-        for (graph::NodeId id = 0; id < session.graph().node_count(); ++id) integer += session.graph().node(id).op.rfind("Integer", 0) == 0;
+        for (graph::NodeId id = 0; id < session.graph().node_count(); ++id)
+          integer += session.graph().node(id).op.rfind("Integer", 0) == 0;
         EXPECT_EQ(integer, 3) << name_of(activation) << " " << format;  // a silent fall back to floats would pass below
         const auto plain = run(g, inputs, false);
         const auto exact = session.run(inputs);
         // The float path rounds each sum; near a tie the next layer's code may then differ by one: compare the first
         // product's output closely and the rest within one step of the coarsest quantizer.
-        EXPECT_LT(relative_difference(plain[1], exact[1]), tensor::bits_of(activation) == 4 ? 0.2 : 0.02) << name_of(activation) << " " << format;
-        EXPECT_LT(relative_difference(plain[0], exact[0]), tensor::bits_of(activation) == 4 ? 0.3 : 0.03) << name_of(activation) << " " << format;
+        EXPECT_LT(relative_difference(plain[1], exact[1]), tensor::bits_of(activation) == 4 ? 0.2 : 0.02)
+            << name_of(activation) << " " << format;
+        EXPECT_LT(relative_difference(plain[0], exact[0]), tensor::bits_of(activation) == 4 ? 0.3 : 0.03)
+            << name_of(activation) << " " << format;
       }
 }
 

@@ -5,7 +5,8 @@
 ///   bounds leave.
 /// - 4 bits, affine: the same for every integer zero point; exact in (scale, zero).
 /// - minmax: alternation from many starts (OffsetSearch).
-/// - 8 bits, symmetric, up to 256 values: exact as above. Longer groups and affine: a lattice over the ends of the range,
+/// - 8 bits, symmetric, up to 256 values: exact as above. Longer groups and affine: a lattice over the ends of the
+/// range,
 ///   refined four times around the best; the optimum is flat there (within 0.2 % of it on rows of 4608).
 ///
 /// The result is never worse than that of the minmax rule.

@@ -8,8 +8,8 @@
 
 namespace nibble::quant {
 
-Calibration calibrate(const graph::Graph& graph, const std::vector<Observed>& values, const NextBatch& next, int64_t total,
-                      base::ThreadPool& pool, base::Progress& progress, const base::Limits& limits) {
+Calibration calibrate(const graph::Graph& graph, const std::vector<Observed>& values, const NextBatch& next,
+                      int64_t total, base::ThreadPool& pool, base::Progress& progress, const base::Limits& limits) {
   runtime::SessionOptions options;
   std::map<std::string, int64_t> axes;
   for (const Observed& o : values) {
@@ -19,7 +19,9 @@ Calibration calibrate(const graph::Graph& graph, const std::vector<Observed>& va
   options.limits = limits;
   runtime::Session session(graph, pool, options);
   Calibration calibration;
-  session.watch([&](const std::string& name, const tensor::Tensor& value) { observe(calibration.activations[name], name, value, axes.at(name)); });
+  session.watch([&](const std::string& name, const tensor::Tensor& value) {
+    observe(calibration.activations[name], name, value, axes.at(name));
+  });
   progress.begin("calibrate", total, "samples");
   for (;;) {
     progress.check_cancelled();
@@ -40,8 +42,10 @@ int64_t activation_bytes(const graph::Graph& graph) {
     double bytes = tensor::bits_of(graph.value(id).dtype) / 8.0;
     const auto& shape = graph.value(id).shape;
     for (size_t d = 0; d < shape.size(); ++d)
-      if (d > 0 && shape[d] == tensor::kUnknown) return 0.0;
-      else if (shape[d] != tensor::kUnknown) bytes *= static_cast<double>(shape[d]);
+      if (d > 0 && shape[d] == tensor::kUnknown)
+        return 0.0;
+      else if (shape[d] != tensor::kUnknown)
+        bytes *= static_cast<double>(shape[d]);
     return bytes;
   };
   std::vector<int32_t> reads(static_cast<size_t>(graph.value_count()), 0);

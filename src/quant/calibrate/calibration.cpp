@@ -14,7 +14,8 @@ void Histogram::coarsen() {
   // Floor division by two: bins 2k and 2k + 1 become bin k.
   const int64_t new_first = first >> 1, new_last = (first + static_cast<int64_t>(counts.size()) - 1) >> 1;
   std::vector<uint64_t> merged(static_cast<size_t>(new_last - new_first + 1), 0);
-  for (size_t i = 0; i < counts.size(); ++i) merged[static_cast<size_t>(((first + static_cast<int64_t>(i)) >> 1) - new_first)] += counts[i];
+  for (size_t i = 0; i < counts.size(); ++i)
+    merged[static_cast<size_t>(((first + static_cast<int64_t>(i)) >> 1) - new_first)] += counts[i];
   counts = std::move(merged);
   first = new_first;
   ++exponent;
@@ -45,22 +46,28 @@ void Histogram::add(std::span<const float> values) {
     any = true;
   }
   if (any) {
-    const auto bin = [&](float v) { return static_cast<int64_t>(std::floor(std::ldexp(static_cast<double>(v), -exponent))); };
+    const auto bin = [&](float v) {
+      return static_cast<int64_t>(std::floor(std::ldexp(static_cast<double>(v), -exponent)));
+    };
     if (counts.empty()) {
       // Begin near the final width: as fine as the largest magnitude allows.
       exponent = std::max(-149, std::ilogb(std::max(std::fabs(low), std::fabs(high))) - 13);
     }
     for (;;) {
       const int64_t lowest = counts.empty() ? bin(low) : std::min(first, bin(low));
-      const int64_t highest = counts.empty() ? bin(high) : std::max(first + static_cast<int64_t>(counts.size()) - 1, bin(high));
+      const int64_t highest =
+          counts.empty() ? bin(high) : std::max(first + static_cast<int64_t>(counts.size()) - 1, bin(high));
       if (highest - lowest < kMostBins) break;
-      if (counts.empty()) ++exponent;
-      else coarsen();
+      if (counts.empty())
+        ++exponent;
+      else
+        coarsen();
     }
     cover(bin(low), bin(high));
     const double scale = std::ldexp(1.0, -exponent);
     for (const float v : values)
-      if (v != 0.0f) ++counts[static_cast<size_t>(static_cast<int64_t>(std::floor(static_cast<double>(v) * scale)) - first)];
+      if (v != 0.0f)
+        ++counts[static_cast<size_t>(static_cast<int64_t>(std::floor(static_cast<double>(v) * scale)) - first)];
   }
   for (const float v : values) zeros += v == 0.0f;
 }
@@ -79,7 +86,8 @@ void Histogram::merge(const Histogram& other) {
   while (exponent < b.exponent) coarsen();
   for (;;) {
     const int64_t low = std::min(first, b.first);
-    const int64_t high = std::max(first + static_cast<int64_t>(counts.size()), b.first + static_cast<int64_t>(b.counts.size()));
+    const int64_t high =
+        std::max(first + static_cast<int64_t>(counts.size()), b.first + static_cast<int64_t>(b.counts.size()));
     if (high - low <= kMostBins) break;
     coarsen();
     b.coarsen();
@@ -97,7 +105,8 @@ void observe_channels(ValueStatistics& s, const tensor::Tensor& value, int64_t a
   if (axis < 0 || axis >= value.rank()) return;
   const auto channels = static_cast<size_t>(value.shape()[static_cast<size_t>(axis)]);
   size_t inner = 1;
-  for (size_t d = static_cast<size_t>(axis) + 1; d < value.shape().size(); ++d) inner *= static_cast<size_t>(value.shape()[d]);
+  for (size_t d = static_cast<size_t>(axis) + 1; d < value.shape().size(); ++d)
+    inner *= static_cast<size_t>(value.shape()[d]);
   if (s.count == 0) {
     s.channel_mean.assign(channels, 0.0);
     s.channel_mean_square.assign(channels, 0.0);
@@ -111,7 +120,8 @@ void observe_channels(ValueStatistics& s, const tensor::Tensor& value, int64_t a
       squares[c] += static_cast<double>(values[k]) * values[k];
     }
   }
-  const double before = static_cast<double>(s.count) / static_cast<double>(channels), added = static_cast<double>(values.size()) / static_cast<double>(channels);
+  const double before = static_cast<double>(s.count) / static_cast<double>(channels),
+               added = static_cast<double>(values.size()) / static_cast<double>(channels);
   for (size_t c = 0; c < channels; ++c) {
     s.channel_mean[c] = (s.channel_mean[c] * before + sum[c]) / (before + added);
     s.channel_mean_square[c] = (s.channel_mean_square[c] * before + squares[c]) / (before + added);
@@ -126,7 +136,9 @@ void observe(ValueStatistics& s, const std::string& name, const tensor::Tensor& 
   float low = values[0], high = values[0];
   for (size_t i = 0; i < values.size(); ++i) {
     if (!std::isfinite(values[i]))
-      base::fail_malformed("value " + base::in_quotes(name), "is " + std::to_string(values[i]) + " at index " + std::to_string(i) + " when the float network runs on this data",
+      base::fail_malformed("value " + base::in_quotes(name),
+                           "is " + std::to_string(values[i]) + " at index " + std::to_string(i) +
+                               " when the float network runs on this data",
                            "check the data and the network; a quantized network cannot hold it");
     low = std::min(low, values[i]);
     high = std::max(high, values[i]);
@@ -185,31 +197,42 @@ ValueStatistics statistics_from_json(const Json& json, const std::string& place)
   bool has_min = false, has_max = false;
   for (const auto& [key, value] : json.object(place)) {
     const std::string at = place + "." + base::printable(key);
-    if (key == "min") s.min = finite(value, at), has_min = true;
-    else if (key == "max") s.max = finite(value, at), has_max = true;
-    else if (key == "count") s.count = static_cast<uint64_t>(in_range(value, 1, INT64_MAX, at));
+    if (key == "min")
+      s.min = finite(value, at), has_min = true;
+    else if (key == "max")
+      s.max = finite(value, at), has_max = true;
+    else if (key == "count")
+      s.count = static_cast<uint64_t>(in_range(value, 1, INT64_MAX, at));
     else if (key == "histogram") {
       Histogram& h = s.histogram;
       for (const auto& [part, content] : value.object(at)) {
         const std::string inner = at + "." + base::printable(part);
-        if (part == "width_exponent") h.exponent = static_cast<int>(in_range(content, -149, 127, inner));
-        else if (part == "first_bin") h.first = in_range(content, -(int64_t{1} << 24), int64_t{1} << 24, inner);
-        else if (part == "zeros") h.zeros = static_cast<uint64_t>(in_range(content, 0, INT64_MAX, inner));
+        if (part == "width_exponent")
+          h.exponent = static_cast<int>(in_range(content, -149, 127, inner));
+        else if (part == "first_bin")
+          h.first = in_range(content, -(int64_t{1} << 24), int64_t{1} << 24, inner);
+        else if (part == "zeros")
+          h.zeros = static_cast<uint64_t>(in_range(content, 0, INT64_MAX, inner));
         else if (part == "counts") {
           const auto& list = content.array(inner);
-          if (static_cast<int64_t>(list.size()) > Histogram::kMostBins) base::fail_malformed(inner, "has more than 4096 bins");
+          if (static_cast<int64_t>(list.size()) > Histogram::kMostBins)
+            base::fail_malformed(inner, "has more than 4096 bins");
           for (const Json& c : list) h.counts.push_back(static_cast<uint64_t>(in_range(c, 0, INT64_MAX, inner)));
-        } else base::fail_malformed(inner, "is not a key that a histogram has");
+        } else
+          base::fail_malformed(inner, "is not a key that a histogram has");
       }
     } else if (key == "channel_mean" || key == "channel_mean_square") {
       auto& list = key == "channel_mean" ? s.channel_mean : s.channel_mean_square;
       for (const Json& v : value.array(at)) list.push_back(finite_double(v, at));
-    } else base::fail_malformed(at, "is not a key that a range has");
+    } else
+      base::fail_malformed(at, "is not a key that a range has");
   }
   if (!has_min || !has_max) base::fail_malformed(place, "has no min or no max");
-  if (s.channel_mean.size() != s.channel_mean_square.size()) base::fail_malformed(place, "its channel means and mean squares differ in number");
+  if (s.channel_mean.size() != s.channel_mean_square.size())
+    base::fail_malformed(place, "its channel means and mean squares differ in number");
   if (s.min > s.max) base::fail_malformed(place, "its min is above its max");
-  if (s.count == 0 && (!s.histogram.empty() || s.histogram.zeros)) base::fail_malformed(place, "has a histogram but no count");
+  if (s.count == 0 && (!s.histogram.empty() || s.histogram.zeros))
+    base::fail_malformed(place, "has a histogram but no count");
   return s;
 }
 
@@ -225,7 +248,8 @@ std::string to_json(const Calibration& c) {
                                   {"source", c.source},
                                   {"activations", std::move(activations)},
                                   {"weights", std::move(weights)}},
-                     1) + "\n";
+                     1) +
+         "\n";
 }
 
 Calibration calibration_from_json(std::string_view text, const std::string& place, const base::Limits& limits) {
@@ -239,12 +263,16 @@ Calibration calibration_from_json(std::string_view text, const std::string& plac
   Calibration c;
   for (const auto& [key, value] : json.object(place)) {
     const std::string at = place + ": " + base::printable(key);
-    if (key == "samples") c.samples = in_range(value, 0, INT64_MAX, at);
-    else if (key == "source") c.source = value.string(at);
+    if (key == "samples")
+      c.samples = in_range(value, 0, INT64_MAX, at);
+    else if (key == "source")
+      c.source = value.string(at);
     else if (key == "activations" || key == "weights") {
       auto& target = key == "weights" ? c.weights : c.activations;
-      for (const auto& [name, entry] : value.object(at)) target[name] = statistics_from_json(entry, at + "." + base::printable(name));
-    } else if (key != "nibble" && key != "version") base::fail_malformed(at, "is not a key that a ranges file has");
+      for (const auto& [name, entry] : value.object(at))
+        target[name] = statistics_from_json(entry, at + "." + base::printable(name));
+    } else if (key != "nibble" && key != "version")
+      base::fail_malformed(at, "is not a key that a ranges file has");
   }
   return c;
 }

@@ -58,8 +58,10 @@ struct Observed {
   bool operator==(const Observed&) const = default;
 };
 
-/// Adds one value of a run; `channel_axis` as in Observed. Throws Error(kMalformed) for NaN or infinity, naming the value and the index.
-void observe(ValueStatistics& statistics, const std::string& name, const tensor::Tensor& value, int64_t channel_axis = 1);
+/// Adds one value of a run; `channel_axis` as in Observed. Throws Error(kMalformed) for NaN or infinity, naming the
+/// value and the index.
+void observe(ValueStatistics& statistics, const std::string& name, const tensor::Tensor& value,
+             int64_t channel_axis = 1);
 
 /// The JSON form of --ranges and --save-ranges:
 ///   {"nibble": "ranges", "version": 1, "samples": N, "source": "...",

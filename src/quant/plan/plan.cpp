@@ -35,7 +35,8 @@ std::string describe_weight(const Graph& graph, const Node& node, LayerPlan& lay
   const Tensor& w = graph.value(layer.weight).constant;
   layer.shape = w.shape();
   if (w.quantization()) return "its weight is quantized already";
-  if (w.dtype() != DType::f32) return "its weight is of type " + std::string(name_of(w.dtype())) + ", 32-bit floats were expected";
+  if (w.dtype() != DType::f32)
+    return "its weight is of type " + std::string(name_of(w.dtype())) + ", 32-bit floats were expected";
   if (w.elements() == 0) return "its weight is empty";
   if (node.op == "Conv") {
     layer.rows = w.shape()[0];
@@ -60,7 +61,8 @@ void check_finite(const Graph& graph, const LayerPlan& layer) {
     }
   if (bad)
     base::fail_malformed("tensor " + base::in_quotes(layer.weight_name),
-                         "is " + std::to_string(values[static_cast<size_t>(first_bad)]) + " at index " + std::to_string(first_bad) + (bad > 1 ? " (" + std::to_string(bad) + " such values)" : ""),
+                         "is " + std::to_string(values[static_cast<size_t>(first_bad)]) + " at index " +
+                             std::to_string(first_bad) + (bad > 1 ? " (" + std::to_string(bad) + " such values)" : ""),
                          "--nonfinite zero replaces such values by 0");
 }
 
@@ -95,7 +97,8 @@ void choose_format(const Scheme& scheme, LayerPlan& layer) {
     return;
   }
   if (layer.group > 0 && layer.columns < 2 * layer.group && layer.grid.format->block == 0) {
-    layer.note += (layer.note.empty() ? "" : "; ") + std::string("a scale a channel: ") + std::to_string(layer.columns) + " inputs are fewer than two groups";
+    layer.note += (layer.note.empty() ? "" : "; ") + std::string("a scale a channel: ") +
+                  std::to_string(layer.columns) + " inputs are fewer than two groups";
     layer.group = 0;
   }
 }
@@ -109,7 +112,8 @@ void count_bytes(LayerPlan& layer) {
   }
   const int64_t length = layer.per_tensor ? weights : layer.group ? layer.group : layer.columns;
   const int64_t groups = layer.per_tensor ? 1 : layer.rows * ((layer.columns + length - 1) / length);
-  const int64_t group_bits = std::llround((layer.grid.bits_per_weight(length) - layer.grid.format->bits) * static_cast<double>(length));
+  const int64_t group_bits =
+      std::llround((layer.grid.bits_per_weight(length) - layer.grid.format->bits) * static_cast<double>(length));
   layer.bytes_after = tensor::packed_bytes(layer.grid.format->code, weights) + (group_bits * groups + 7) / 8;
   if (layer.grid.format->tensor_scale) layer.bytes_after += 4;
   layer.bits_per_weight = 8.0 * static_cast<double>(layer.bytes_after) / static_cast<double>(weights);
@@ -123,12 +127,16 @@ void find_layers(const Graph& graph, const PlanOptions& options, Plan& plan, std
     if (!is_product(node)) {
       // Other operators with large constants are not silently passed over.
       for (const ValueId v : node.inputs)
-        if (graph.is_constant(v) && graph.value(v).constant.dtype() == DType::f32 && graph.value(v).constant.elements() >= 4096)
-          plan.left_out.push_back(base::printable(name) + " (" + node.op + "): its constant " + tensor::to_string(graph.value(v).shape) + " stays as it is, schemes quantize Conv, Gemm and MatMul");
+        if (graph.is_constant(v) && graph.value(v).constant.dtype() == DType::f32 &&
+            graph.value(v).constant.elements() >= 4096)
+          plan.left_out.push_back(base::printable(name) + " (" + node.op + "): its constant " +
+                                  tensor::to_string(graph.value(v).shape) +
+                                  " stays as it is, schemes quantize Conv, Gemm and MatMul");
       continue;
     }
     if (!graph.is_constant(node.input(1))) {
-      plan.left_out.push_back(base::printable(name) + " (" + node.op + "): its second operand is computed, not constant");
+      plan.left_out.push_back(base::printable(name) + " (" + node.op +
+                              "): its second operand is computed, not constant");
       continue;
     }
     LayerPlan layer;
@@ -159,9 +167,11 @@ bool is_residual_addition(const Graph& graph, const Node& node) {
 void find_activations(const Graph& graph, Plan& plan) {
   const auto add = [&](ValueId v, int bits, const std::string& position) {
     for (ActivationPlan& a : plan.activations)
-      if (a.value == v && a.bits == bits) return void(a.position += a.position.find(position) == std::string::npos ? ", " + position : "");
+      if (a.value == v && a.bits == bits)
+        return void(a.position += a.position.find(position) == std::string::npos ? ", " + position : "");
     const bool input = std::find(graph.inputs.begin(), graph.inputs.end(), v) != graph.inputs.end();
-    plan.activations.push_back({v, graph.value(v).name, bits, (input ? "network input, " : "") + position, false, false, {}});
+    plan.activations.push_back(
+        {v, graph.value(v).name, bits, (input ? "network input, " : "") + position, false, false, {}});
   };
   for (const LayerPlan& layer : plan.layers)
     if (layer.bits < 16 && layer.activation_bits < 16) {
@@ -189,19 +199,23 @@ Plan make_plan(const Graph& graph, const Scheme& scheme, const Calibration* cali
     std::string list;
     for (size_t i = 0; i < refused.size() && i < 5; ++i) list += (i ? ", " : "") + refused[i];
     if (refused.size() > 5) list += ", ...";
-    base::fail_unsupported("", std::to_string(refused.size()) + (refused.size() == 1 ? " layer" : " layers") + " cannot be quantized: " + list,
-                           "--allow-fallback leaves such layers as they are");
+    base::fail_unsupported(
+        "",
+        std::to_string(refused.size()) + (refused.size() == 1 ? " layer" : " layers") + " cannot be quantized: " + list,
+        "--allow-fallback leaves such layers as they are");
   }
   std::vector<LayerPlan*> products;
   for (LayerPlan& layer : plan.layers)
     if (layer.note.empty()) products.push_back(&layer);
   if (products.empty())
-    base::fail_unsupported("", "the network has no Conv, Gemm or MatMul with constant weights, so there is nothing to quantize");
+    base::fail_unsupported(
+        "", "the network has no Conv, Gemm or MatMul with constant weights, so there is nothing to quantize");
   products.front()->first = true;
   products.back()->last = true;
   for (const Keep& keep : scheme.keep)
     if (std::none_of(products.begin(), products.end(), [&](const LayerPlan* l) { return matches(keep, *l); }))
-      base::fail_usage("keep=" + base::printable(keep.layers), "matches no layer", "write first, last, depthwise, or a layer's name as `nibble inspect -v` lists them");
+      base::fail_usage("keep=" + base::printable(keep.layers), "matches no layer",
+                       "write first, last, depthwise, or a layer's name as `nibble inspect -v` lists them");
   for (LayerPlan* layer : products) {
     choose_format(scheme, *layer);
     count_bytes(*layer);
@@ -218,19 +232,21 @@ Plan make_plan(const Graph& graph, const Scheme& scheme, const Calibration* cali
     after += layer.bytes_after;
     largest = std::max(largest, layer.bytes_before);
   }
-  // Beside the tensors a file holds names, shapes and nodes: as many bytes as the float file, and the nodes that are added.
+  // Beside the tensors a file holds names, shapes and nodes: as many bytes as the float file, and the nodes that are
+  // added.
   const int64_t structure = options.file_bytes > constants ? options.file_bytes - constants : 120 * graph.node_count();
   constexpr int64_t kLayerNodes = 420, kActivationNodes = 330;  // bytes of the added nodes, names included
   plan.bytes_before = options.file_bytes ? options.file_bytes : constants + structure;
-  plan.bytes_after = constants - before + after + structure + kLayerNodes * plan.quantized_layers() + kActivationNodes * static_cast<int64_t>(plan.activations.size());
+  plan.bytes_after = constants - before + after + structure + kLayerNodes * plan.quantized_layers() +
+                     kActivationNodes * static_cast<int64_t>(plan.activations.size());
   try {
     plan.bytes_after = predicted_file_bytes(graph, plan);
   } catch (const base::Error& e) {
     if (e.kind() != base::ErrorKind::kUnsupported) throw;  // no file holds these formats: the estimate stays
   }
-  // The float weights stay mapped; a layer at work holds its codes, parameters and a packed copy. A calibration holds the
-  // weights as its convolutions want them, and the activations of a batch, as much again for copies in other layouts and
-  // buffers that wait for their next use. A promise: the networks of the tests take at most a tenth more.
+  // The float weights stay mapped; a layer at work holds its codes, parameters and a packed copy. A calibration holds
+  // the weights as its convolutions want them, and the activations of a batch, as much again for copies in other
+  // layouts and buffers that wait for their next use. A promise: the networks of the tests take at most a tenth more.
   constexpr int64_t kProgram = int64_t{16} << 20;
   plan.memory_bytes = kProgram + constants + after + 2 * largest;
   if (!plan.activations.empty()) {
@@ -238,7 +254,8 @@ Plan make_plan(const Graph& graph, const Scheme& scheme, const Calibration* cali
     plan.memory_bytes = std::max(plan.memory_bytes, kProgram + kCalibrationProgram + 2 * constants + 2 * batch);
   }
   const bool search = scheme.clip->name != "minmax";
-  const double a_second = (search ? (scheme.weights.map == fit::Map::kAffine ? 4e6 : 15e6) : 100e6) * options.threads;  // bytes
+  const double a_second =
+      (search ? (scheme.weights.map == fit::Map::kAffine ? 4e6 : 15e6) : 100e6) * options.threads;  // bytes
   plan.seconds = static_cast<double>(before) / a_second;
   if (calibration) use_calibration(plan, *calibration);
   return plan;
@@ -247,7 +264,8 @@ Plan make_plan(const Graph& graph, const Scheme& scheme, const Calibration* cali
 std::vector<Observed> observed_values(const Graph& graph, const Plan& plan) {
   std::vector<Observed> values;
   const auto add = [&](const std::string& name, int64_t axis) {
-    if (std::none_of(values.begin(), values.end(), [&](const Observed& o) { return o.name == name; })) values.push_back({name, axis});
+    if (std::none_of(values.begin(), values.end(), [&](const Observed& o) { return o.name == name; }))
+      values.push_back({name, axis});
   };
   for (const LayerPlan& layer : plan.layers)
     if (layer.bits < 16) add(graph.value(graph.node(layer.node).input(0)).name, layer.op == "Conv" ? 1 : -1);
@@ -291,7 +309,9 @@ void use_calibration(Plan& plan, const Calibration& calibration) {
     a.params = plan.scheme.activation_clip->choose({centres, weights}, grid, options);
   }
   if (count)
-    base::fail_usage("", "the calibration has no range for " + std::to_string(count) + (count == 1 ? " value: " : " values: ") + missing + (count > 3 ? ", ..." : ""),
+    base::fail_usage("",
+                     "the calibration has no range for " + std::to_string(count) +
+                         (count == 1 ? " value: " : " values: ") + missing + (count > 3 ? ", ..." : ""),
                      "make it with --save-ranges from this network, or give data with --calib");
 }
 

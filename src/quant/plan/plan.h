@@ -11,7 +11,7 @@ namespace nibble::quant {
 /// One weight of the network: what becomes of it, or why nothing does.
 struct LayerPlan {
   graph::NodeId node = -1;
-  std::string name, op;          ///< the node's name (its output's where it has none) and operator
+  std::string name, op;  ///< the node's name (its output's where it has none) and operator
   graph::ValueId weight = graph::kNoValue;
   std::string weight_name;
   tensor::Shape shape;
@@ -44,7 +44,7 @@ struct Plan {
   Scheme scheme;
   std::vector<LayerPlan> layers;
   std::vector<ActivationPlan> activations;
-  std::vector<std::string> left_out;  ///< operators with weights that no scheme quantizes, with the reason
+  std::vector<std::string> left_out;          ///< operators with weights that no scheme quantizes, with the reason
   int64_t bytes_before = 0, bytes_after = 0;  ///< of the file
   int64_t memory_bytes = 0;                   ///< predicted peak
   double seconds = 0;                         ///< predicted, without calibration
@@ -53,19 +53,20 @@ struct Plan {
 };
 
 struct PlanOptions {
-  bool allow_fallback = false;   ///< a layer that cannot be quantized as asked stays wide instead of being an Error
-  bool zero_nonfinite = false;   ///< NaN and infinite weights become 0 instead of being an Error
-  int64_t file_bytes = 0;        ///< size of the float network's file; 0: unknown
+  bool allow_fallback = false;  ///< a layer that cannot be quantized as asked stays wide instead of being an Error
+  bool zero_nonfinite = false;  ///< NaN and infinite weights become 0 instead of being an Error
+  int64_t file_bytes = 0;       ///< size of the float network's file; 0: unknown
   int threads = 1;
 };
 
 /// Plans the quantization of a prepared Graph (see prepare). Without a calibration the ranges of activations stay open.
 /// Throws Error: kUnsupported for layers that cannot be quantized as asked (all of them in one message), kUsage for a
 /// `keep` rule that matches nothing, kMalformed for NaN or infinity in a weight, naming tensor and index.
-Plan make_plan(const graph::Graph& graph, const Scheme& scheme, const Calibration* calibration, const PlanOptions& options);
+Plan make_plan(const graph::Graph& graph, const Scheme& scheme, const Calibration* calibration,
+               const PlanOptions& options);
 
-/// The values whose statistics a calibration for this plan reads: quantized activations, and the inputs of quantized layers,
-/// whose channels' mean squares and means weigh the clip search and correct biases.
+/// The values whose statistics a calibration for this plan reads: quantized activations, and the inputs of quantized
+/// layers, whose channels' mean squares and means weigh the clip search and correct biases.
 std::vector<Observed> observed_values(const graph::Graph& graph, const Plan& plan);
 
 /// Ranges and scales of the plan's activations from a calibration. Throws Error(kUsage) naming every value that the

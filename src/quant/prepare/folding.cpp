@@ -11,7 +11,8 @@ const Preparation& batch_normalization_preparation() {
 }
 
 const Preparation& bias_preparation() {
-  static const Preparation p{"fold-bias", "a constant added to each channel becomes the convolution's bias", runtime::fold_bias};
+  static const Preparation p{"fold-bias", "a constant added to each channel becomes the convolution's bias",
+                             runtime::fold_bias};
   return p;
 }
 

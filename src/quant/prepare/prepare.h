@@ -6,7 +6,8 @@
 
 namespace nibble::quant {
 
-/// A rewrite of a float Graph into an equal one that quantizes better. The float output does not change beyond rounding.
+/// A rewrite of a float Graph into an equal one that quantizes better. The float output does not change beyond
+/// rounding.
 struct Preparation {
   std::string_view name, summary;
   void (*run)(graph::Graph&);

@@ -81,9 +81,10 @@ class LayoutRewriter {
   /// Makes one convolution or pooling run channels last between two transpositions.
   void wrap(NodeId id) {
     const Node& node = graph_.node(id);
-    const bool windowed = is(node, "Conv") || is(node, "MaxPool") || is(node, "AveragePool") || is(node, "GlobalAveragePool") ||
-                          is(node, "GlobalMaxPool") ||
-                          (!node.removed && node.domain == "nibble" && (node.op == "FusedConv" || node.op == "IntegerConv"));
+    const bool windowed =
+        is(node, "Conv") || is(node, "MaxPool") || is(node, "AveragePool") || is(node, "GlobalAveragePool") ||
+        is(node, "GlobalMaxPool") ||
+        (!node.removed && node.domain == "nibble" && (node.op == "FusedConv" || node.op == "IntegerConv"));
     if (!windowed || node.outputs.size() != 1 || node.integer("channels_last", 0) != 0) return;
     const ValueId x = node.input(0), y = node.output(0);
     const Value &in = graph_.value(x), &out = graph_.value(y);
@@ -145,7 +146,8 @@ class LayoutRewriter {
     for (const char* two : {"Add", "Sub", "Mul", "Div", "Min", "Max"})
       if (is(node, two)) data_inputs = 2;
     if (data_inputs == 2 && node.inputs.size() != 2) return false;
-    if (coder && (!graph_.is_constant(node.input(1)) || graph_.value(node.input(1)).constant.elements() != 1 || node.integer("block_size", 0)))
+    if (coder && (!graph_.is_constant(node.input(1)) || graph_.value(node.input(1)).constant.elements() != 1 ||
+                  node.integer("block_size", 0)))
       return false;
     if (coder && tensor::is_packed(graph_.value(node.output(0)).dtype)) return false;
 
@@ -192,7 +194,9 @@ class LayoutRewriter {
       result = graph_.add_constant(graph_.unique_name(graph_.value(v).name + "_t"), constant.reshaped({}));
       return true;
     }
-    if (constant.dtype() != tensor::DType::f32 || constant.quantization() || constant.rank() > static_cast<int64_t>(perm.size())) return false;
+    if (constant.dtype() != tensor::DType::f32 || constant.quantization() ||
+        constant.rank() > static_cast<int64_t>(perm.size()))
+      return false;
     Shape full = constant.shape();
     while (full.size() < perm.size()) full.insert(full.begin(), 1);
     const Permutation back = inverse(perm);
@@ -202,7 +206,8 @@ class LayoutRewriter {
     for (int64_t i = 0; i < moved.elements(); ++i) {
       int64_t rest = i, at = 0;
       std::vector<int64_t> index(full.size());
-      for (size_t d = full.size(); d-- > 0; rest /= moved.shape()[d]) index[static_cast<size_t>(back[d])] = rest % moved.shape()[d];
+      for (size_t d = full.size(); d-- > 0; rest /= moved.shape()[d])
+        index[static_cast<size_t>(back[d])] = rest % moved.shape()[d];
       for (size_t d = 0; d < full.size(); ++d) at = at * full[d] + index[d];
       to[static_cast<size_t>(i)] = from[static_cast<size_t>(at)];
     }
@@ -239,7 +244,8 @@ class LayoutRewriter {
       axis = before(axis);
     }
     node.inputs.resize(std::max<size_t>(node.inputs.size(), 4), kNoValue);
-    node.inputs[3] = graph_.add_constant(graph_.unique_name("axes_t"), Tensor::of<int64_t>({static_cast<int64_t>(axes.size())}, axes));
+    node.inputs[3] = graph_.add_constant(graph_.unique_name("axes_t"),
+                                         Tensor::of<int64_t>({static_cast<int64_t>(axes.size())}, axes));
     return true;
   }
 

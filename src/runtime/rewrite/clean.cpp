@@ -13,7 +13,8 @@ void remove_identities(graph::Graph& graph) {
     const Node& node = graph.node(id);
     if (node.removed || !node.domain.empty() || node.input(0) == kNoValue || node.output(0) == kNoValue) continue;
     bool same = node.op == "Identity";
-    if (node.op == "Dropout") same = node.output(1) == kNoValue && (node.input(2) == kNoValue || graph.is_constant(node.input(2)));
+    if (node.op == "Dropout")
+      same = node.output(1) == kNoValue && (node.input(2) == kNoValue || graph.is_constant(node.input(2)));
     if (node.op == "Cast") {
       const auto to = tensor::dtype_of_number(node.integer("to", 0));
       same = to && *to == graph.value(node.input(0)).dtype;

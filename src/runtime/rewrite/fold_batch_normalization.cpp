@@ -50,8 +50,8 @@ std::vector<double> bias_of(const Graph& graph, const Node& node, int64_t channe
 
 void set_bias(Graph& graph, NodeId id, const std::vector<double>& bias, const std::string& stem) {
   std::vector<float> values(bias.begin(), bias.end());
-  const ValueId v = graph.add_constant(graph.unique_name(stem), Tensor::of<float>({static_cast<int64_t>(values.size())}, values),
-                                       graph::Role::kBias);
+  const ValueId v = graph.add_constant(
+      graph.unique_name(stem), Tensor::of<float>({static_cast<int64_t>(values.size())}, values), graph::Role::kBias);
   auto& inputs = graph.node(id).inputs;
   inputs.resize(std::max<size_t>(inputs.size(), 3), kNoValue);
   inputs[2] = v;
@@ -116,7 +116,8 @@ void fold_bias(Graph& graph) {
       Shape shape = constant.shape();
       while (shape.size() < weight.size()) shape.insert(shape.begin(), 1);
       bool per_channel = shape.size() == weight.size() && constant.dtype() == DType::f32;
-      for (size_t d = 0; per_channel && d < shape.size(); ++d) per_channel = shape[d] == 1 || (d == 1 && shape[d] == weight[0]);
+      for (size_t d = 0; per_channel && d < shape.size(); ++d)
+        per_channel = shape[d] == 1 || (d == 1 && shape[d] == weight[0]);
       auto bias = bias_of(graph, graph.node(id), weight[0]);
       if (!per_channel || bias.empty()) continue;
       const auto values = ops::decode_numbers(constant);

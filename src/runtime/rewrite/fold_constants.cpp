@@ -49,7 +49,8 @@ void fold_constants(graph::Graph& graph, base::ThreadPool& pool, const base::Lim
         break;
       }
       int64_t elements = 1;
-      for (const int64_t size : o.shape) fits = fits && !__builtin_mul_overflow(elements, size, &elements) && elements <= limits.fold_one;
+      for (const int64_t size : o.shape)
+        fits = fits && !__builtin_mul_overflow(elements, size, &elements) && elements <= limits.fold_one;
       if (fits) bytes += tensor::packed_bytes(o.dtype, elements);
     }
     if (!fits || bytes > limits.fold_one || folded_bytes + bytes > limits.fold_all) continue;

@@ -13,8 +13,8 @@ void fold_constants(graph::Graph& graph, base::ThreadPool& pool, const base::Lim
 void remove_identities(graph::Graph& graph);
 /// Removes nodes whose outputs nothing reads.
 void remove_dead_nodes(graph::Graph& graph);
-/// Folds BatchNormalization into the convolution or product before it, and the addition of a constant a channel into its
-/// bias, where the weight is a float constant and nothing else reads the intermediate value. Factors in double.
+/// Folds BatchNormalization into the convolution or product before it, and the addition of a constant a channel into
+/// its bias, where the weight is a float constant and nothing else reads the intermediate value. Factors in double.
 void fold_batch_normalization(graph::Graph& graph);
 void fold_bias(graph::Graph& graph);
 

@@ -17,13 +17,15 @@ int main(int argc, char** argv) {
     count *= size;
   }
   for (int64_t i = 0; i < count; ++i) input.values.push_back(std::sin(static_cast<float>(i)));
-  const auto x = nibble::Session(network, 1).run({input}), y = nibble::Session(nibble::Network::open(argv[2]), 2).run({input});
+  const auto x = nibble::Session(network, 1).run({input}),
+             y = nibble::Session(nibble::Network::open(argv[2]), 2).run({input});
   double signal = 0, noise = 0;
   for (size_t i = 0; i < x.at(0).values.size(); ++i) {
     signal += std::pow(x[0].values[i], 2);
     noise += std::pow(x[0].values[i] - y.at(0).values.at(i), 2);
   }
-  std::printf("nibble %s: %.2f bits a weight, output error %.3f\n", nibble::version(), small.network.bits_per_weight(), std::sqrt(noise / signal));
+  std::printf("nibble %s: %.2f bits a weight, output error %.3f\n", nibble::version(), small.network.bits_per_weight(),
+              std::sqrt(noise / signal));
   if (!(noise > 0 && noise < signal)) return 1;
 
   try {
