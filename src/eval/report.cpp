@@ -96,8 +96,7 @@ std::string verdict(const Report& r) {
   std::string text;
   if (c.classes && c.labelled) {
     const double lost = -100.0 * c.change.difference();
-    const Interval i = c.change.interval();
-    const bool noise = i.low <= 0 && i.high >= 0;
+    const bool noise = c.change.p_value() >= 0.05;  // McNemar's test, the p that the table shows
     if (lost > 0)
       text = fmt::format("This cost the network {:.2f} points of top-1", lost);
     else if (lost < 0)
