@@ -10,6 +10,7 @@ For each network, on real inputs:
            one, and only where the value lies within 1e-5 of the layer's largest value from a tie between two codes
   int8     the file of --also-int8 gives the same outputs as the 4-bit one
 """
+import math
 import pathlib
 import subprocess
 import sys
@@ -59,6 +60,15 @@ def relative(a, b):
 
 def agreement(a, b):
     return float((a.reshape(len(a), -1).argmax(1) == b.reshape(len(b), -1).argmax(1)).mean())
+
+
+def most_by_chance(n, share):
+    """The smallest k that a binomial(n, share) count exceeds with a probability below 1 %."""
+    left, k = 1.0, -1
+    while left >= 0.01:
+        k += 1
+        left -= math.comb(n, k) * share ** k * (1 - share) ** (n - k)
+    return k
 
 
 def moved_scales(path, work, seed):
@@ -159,12 +169,14 @@ for network in chosen:
                 check(relative(plain, ours) < 1e-3 and relative(optimised, ours) < 1e-3, text.format(relative(plain, ours)))
             else:
                 same = min(agreement(plain, ours), agreement(default, ours))
+                # 99.5 % of all samples; of these few, as many may differ as chance leaves room for (one-sided 99 %).
+                different, allowed = round((1 - same) * len(x)), most_by_chance(len(x), 0.005)
                 # A network that narrow activations made unstable amplifies any rounding of a sum: it cannot agree better with us
                 # than onnxruntime does with itself when the scales of the activations move by one unit in their last place.
-                itself = 1.0 if same >= 0.995 else min(agreement(plain, run_onnxruntime(session(moved_scales(out, work, seed), False), x, batch)) for seed in range(5))
-                if same < 0.995:
+                itself = 1.0 if different <= allowed else min(agreement(plain, run_onnxruntime(session(moved_scales(out, work, seed), False), x, batch)) for seed in range(5))
+                if itself < 1:
                     print(f"       onnxruntime agrees with itself on {100 * itself:.1f} % when scales move by one unit in the last place")
-                check(same >= min(0.995, itself), f"{text.format(relative(plain, ours))}, same top class {100 * same:.1f} %")
+                check(different <= allowed or same >= itself, f"{text.format(relative(plain, ours))}, same top class {100 * same:.1f} %")
                 check_layers(out, x[:20] if batch > 20 else x[:20], work, min(batch, 20))
 print(f"{len(failures)} failures")
 sys.exit(1 if failures else 0)
