@@ -65,6 +65,20 @@ void gather_strided(const T* x, T* y, const Shape& shape, const std::vector<int6
   });
 }
 
+/// gather_strided over opaque elements of 1, 2, 4 or 8 bytes; a scalar is one element.
+void gather_bytes(int64_t size, const std::byte* x, std::byte* y, Shape shape, std::vector<int64_t> strides,
+                  base::ThreadPool& pool) {
+  if (shape.empty()) shape = {1}, strides = {1};
+  const auto gather = [&](auto element) {
+    using T = decltype(element);
+    gather_strided(reinterpret_cast<const T*>(x), reinterpret_cast<T*>(y), shape, strides, pool);
+  };
+  if (size == 1) return gather(uint8_t{});
+  if (size == 2) return gather(uint16_t{});
+  if (size == 4) return gather(uint32_t{});
+  gather(uint64_t{});
+}
+
 void run_transpose(RunContext& c) {
   Tensor input = c.input(0);
   const bool packed = tensor::is_packed(input.dtype());
@@ -79,23 +93,9 @@ void run_transpose(RunContext& c) {
     std::vector<int64_t> strides;
     for (const int64_t p : perm) strides.push_back(in_strides[static_cast<size_t>(p)]);
     Shape shape = moved.shape();
-    if (shape.empty()) shape = {1}, strides = {1};
     const std::byte* x = input.bytes().data();
     std::byte* y = moved.mutable_bytes().data();
-    switch (bytes_an_element(c, input)) {
-      case 1:
-        gather_strided(reinterpret_cast<const uint8_t*>(x), reinterpret_cast<uint8_t*>(y), shape, strides, c.pool());
-        break;
-      case 2:
-        gather_strided(reinterpret_cast<const uint16_t*>(x), reinterpret_cast<uint16_t*>(y), shape, strides, c.pool());
-        break;
-      case 4:
-        gather_strided(reinterpret_cast<const uint32_t*>(x), reinterpret_cast<uint32_t*>(y), shape, strides, c.pool());
-        break;
-      default:
-        gather_strided(reinterpret_cast<const uint64_t*>(x), reinterpret_cast<uint64_t*>(y), shape, strides, c.pool());
-        break;
-    }
+    gather_bytes(bytes_an_element(c, input), x, y, std::move(shape), std::move(strides), c.pool());
   }
   if (packed) c.output(0) = codec::pack(c.input(0).dtype(), c.output(0).shape(), moved.values<int8_t>());
 }
@@ -237,21 +237,7 @@ void run_slice(RunContext& c) {
   const std::byte* x = c.input(0).bytes().data() + offset * size;
   std::byte* y = c.output(0).mutable_bytes().data();
   Shape shape = c.output(0).shape();
-  if (shape.empty()) shape = {1}, strides = {1};
-  switch (size) {
-    case 1:
-      gather_strided(reinterpret_cast<const uint8_t*>(x), reinterpret_cast<uint8_t*>(y), shape, strides, c.pool());
-      break;
-    case 2:
-      gather_strided(reinterpret_cast<const uint16_t*>(x), reinterpret_cast<uint16_t*>(y), shape, strides, c.pool());
-      break;
-    case 4:
-      gather_strided(reinterpret_cast<const uint32_t*>(x), reinterpret_cast<uint32_t*>(y), shape, strides, c.pool());
-      break;
-    default:
-      gather_strided(reinterpret_cast<const uint64_t*>(x), reinterpret_cast<uint64_t*>(y), shape, strides, c.pool());
-      break;
-  }
+  gather_bytes(size, x, y, std::move(shape), std::move(strides), c.pool());
 }
 
 /// Elements added before and after each dimension (negative: taken away).
