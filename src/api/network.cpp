@@ -3,6 +3,7 @@
 #include "api/boundary.h"
 #include "api/network_impl.h"
 #include "codec/format.h"
+#include "graph/products.h"
 #include "model/open.h"
 #include "model/save.h"
 #include "nibble/version.h"
@@ -26,11 +27,8 @@ std::vector<ValueInfo> describe(const graph::Graph& graph, const std::vector<gra
 }
 
 void count_weights(Network::Impl& impl) {
-  for (graph::NodeId id = 0; id < impl.graph.node_count(); ++id) {
-    const graph::Node& node = impl.graph.node(id);
-    if ((node.op != "Conv" && node.op != "Gemm" && node.op != "MatMul") || !impl.graph.is_constant(node.input(1)))
-      continue;
-    const tensor::Tensor& weight = impl.graph.value(node.input(1)).constant;
+  for (const graph::NodeId id : graph::weighted_products(impl.graph)) {
+    const tensor::Tensor& weight = impl.graph.value(impl.graph.node(id).input(1)).constant;
     impl.weights += weight.elements();
     impl.weight_bytes += codec::stored_bytes(weight);
   }

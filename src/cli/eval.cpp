@@ -9,6 +9,7 @@
 #include "cli/version.h"
 #include "codec/format.h"
 #include "eval/report.h"
+#include "graph/products.h"
 
 namespace nibble::cli {
 namespace {
@@ -25,10 +26,8 @@ struct Flags {
 
 double bits_per_weight(const graph::Graph& graph) {
   int64_t weights = 0, bytes = 0;
-  for (graph::NodeId id = 0; id < graph.node_count(); ++id) {
-    const graph::Node& node = graph.node(id);
-    if ((node.op != "Conv" && node.op != "Gemm" && node.op != "MatMul") || !graph.is_constant(node.input(1))) continue;
-    const tensor::Tensor& w = graph.value(node.input(1)).constant;
+  for (const graph::NodeId id : graph::weighted_products(graph)) {
+    const tensor::Tensor& w = graph.value(graph.node(id).input(1)).constant;
     weights += w.elements();
     bytes += codec::stored_bytes(w);
   }
@@ -41,8 +40,9 @@ std::string quantized_text(const graph::Graph& graph) {
   for (graph::NodeId id = 0; id < graph.node_count(); ++id) {
     const graph::Node& node = graph.node(id);
     if (node.op == "QuantizeLinear") (tensor::bits_of(graph.value(node.output(0)).dtype) == 4 ? u4 : u8) += 1;
-    if ((node.op != "Conv" && node.op != "Gemm" && node.op != "MatMul") || !graph.is_constant(node.input(1))) continue;
-    const tensor::Tensor& w = graph.value(node.input(1)).constant;
+  }
+  for (const graph::NodeId id : graph::weighted_products(graph)) {
+    const tensor::Tensor& w = graph.value(graph.node(id).input(1)).constant;
     const int bits = w.quantization() ? tensor::bits_of(w.dtype()) : 32;
     (bits == 4 ? four : bits == 8 ? eight : wide) += 1;
   }

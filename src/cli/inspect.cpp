@@ -7,6 +7,7 @@
 
 #include "cli/command.h"
 #include "codec/format.h"
+#include "graph/products.h"
 #include "quant/plan/plan.h"
 #include "quant/prepare/prepare.h"
 
@@ -51,12 +52,12 @@ std::vector<WeightRow> weight_rows(const graph::Graph& graph) {
   std::vector<WeightRow> rows;
   for (graph::NodeId id = 0; id < graph.node_count(); ++id) {
     const graph::Node& node = graph.node(id);
-    if (node.op != "Conv" && node.op != "Gemm" && node.op != "MatMul" && node.op != "MatMulNBits") continue;
+    if (!graph::is_product(node) && node.op != "MatMulNBits") continue;
     if (!graph.is_constant(node.input(1))) continue;
     const graph::Value& v = graph.value(node.input(1));
     const tensor::Tensor& w = v.constant;
     WeightRow row;
-    row.name = node.name.empty() ? graph.value(node.output(0)).name : node.name;
+    row.name = graph.name_of(node);
     row.weight = v.name;
     row.op = node.op;
     row.shape = tensor::to_string(w.shape());

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "codec/format.h"
 #include "eval/statistics.h"
+#include "graph/products.h"
 #include "runtime/infer_shapes.h"
 #include "runtime/session.h"
 
@@ -59,7 +60,7 @@ graph::Graph at_shape(const graph::Graph& graph, const tensor::Shape& input) {
 }
 
 int64_t macs_of(const graph::Graph& g, const graph::Node& node) {
-  if (node.op != "Conv" && node.op != "Gemm" && node.op != "MatMul") return 0;
+  if (!graph::is_product(node)) return 0;
   const graph::Value &w = g.value(node.input(1)), &y = g.value(node.output(0));
   if (!w.shape_known || !y.shape_known || !tensor::is_known(w.shape) || !tensor::is_known(y.shape)) return 0;
   const int64_t outputs = tensor::element_count(y.shape);

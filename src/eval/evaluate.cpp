@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "graph/products.h"
 #include "runtime/session.h"
 
 namespace nibble::eval {
@@ -76,13 +77,13 @@ std::vector<LayerError> compare_layers(const Graph& before, const Graph& after, 
   std::vector<std::string> values;
   for (graph::NodeId id = 0; id < after.node_count(); ++id) {
     const graph::Node& node = after.node(id);
-    if (node.op != "Conv" && node.op != "Gemm" && node.op != "MatMul") continue;
+    if (!graph::is_product(node)) continue;
     const graph::Value& out = after.value(node.output(0));
     const graph::ValueId twin = before.find_value(out.name);
     if (twin == graph::kNoValue || out.dtype != tensor::DType::f32 || before.value(twin).dtype != tensor::DType::f32)
       continue;
     LayerError layer;
-    layer.name = node.name.empty() ? out.name : node.name;
+    layer.name = after.name_of(node);
     layer.op = node.op;
     const graph::ValueId w = node.input(1);
     layer.four_bit = after.is_constant(w) && after.value(w).constant.quantization() &&

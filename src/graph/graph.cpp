@@ -64,6 +64,10 @@ NodeId Graph::add_node(Node n) {
   return node_count() - 1;
 }
 
+std::string Graph::name_of(const Node& node) const {
+  return !node.name.empty() || node.output(0) == kNoValue ? node.name : value(node.output(0)).name;
+}
+
 bool Graph::is_output(ValueId id) const { return std::find(outputs.begin(), outputs.end(), id) != outputs.end(); }
 
 ValueId Graph::find_value(std::string_view value_name) const {

@@ -52,6 +52,8 @@ struct Node {
   std::vector<int64_t> integers(const std::string& key, std::vector<int64_t> fallback = {}) const;
   std::vector<float> reals(const std::string& key, std::vector<float> fallback = {}) const;
   bool has(const std::string& key) const { return attributes.count(key) != 0; }
+  /// Whether it is the operator of that name in ONNX's own domain, and not removed.
+  bool is(std::string_view name_of_operator) const { return !removed && domain.empty() && op == name_of_operator; }
   /// The output value, or kNoValue.
   ValueId input(size_t i) const { return i < inputs.size() ? inputs[i] : kNoValue; }
   ValueId output(size_t i) const { return i < outputs.size() ? outputs[i] : kNoValue; }
@@ -83,6 +85,8 @@ class Graph {
 
   bool is_constant(ValueId id) const { return id != kNoValue && static_cast<bool>(value(id).constant); }
   bool is_output(ValueId id) const;
+  /// What people call a node: its name, or its first output's name where it has none.
+  std::string name_of(const Node& node) const;
   /// The value of that name, or kNoValue. Linear in the number of values.
   ValueId find_value(std::string_view value_name) const;
   /// A name that no value has yet, made from `stem`.

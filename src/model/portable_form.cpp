@@ -5,6 +5,7 @@
 
 #include "base/small_float.h"
 #include "codec/format.h"
+#include "graph/products.h"
 
 namespace nibble::model {
 namespace {
@@ -25,12 +26,10 @@ int grid_exponent(std::span<const float> values) {
   return std::max(-126, std::ilogb(largest) - 29);
 }
 
-bool is(const Node& node, const char* op) { return !node.removed && node.op == op && node.domain.empty(); }
-
 /// The node that writes a value, if it is an `op`.
 NodeId producer_if(const Graph& graph, const std::vector<NodeId>& producers, ValueId v, const char* op) {
   const NodeId id = v == kNoValue ? -1 : producers[static_cast<size_t>(v)];
-  return id >= 0 && is(graph.node(id), op) ? id : -1;
+  return id >= 0 && graph.node(id).is(op) ? id : -1;
 }
 
 float scalar_of(const Graph& graph, ValueId v) { return graph.value(v).constant.values<float>()[0]; }
@@ -63,7 +62,7 @@ void limit_before(Graph& graph, NodeId id, bool both) {
 
 /// A QuantizeLinear to uint4 with one constant f32 scale and a zero point.
 bool quantizes_to_uint4(const Graph& graph, const Node& node) {
-  return is(node, "QuantizeLinear") && graph.value(node.output(0)).dtype == DType::uint4 && node.input(2) != kNoValue &&
+  return node.is("QuantizeLinear") && graph.value(node.output(0)).dtype == DType::uint4 && node.input(2) != kNoValue &&
          graph.is_constant(node.input(1)) && graph.is_constant(node.input(2)) &&
          graph.value(node.input(1)).constant.elements() == 1 &&
          graph.value(node.input(1)).constant.dtype() == DType::f32;
@@ -87,7 +86,7 @@ void write_integer_biases(Graph& graph) {
   const NodeId count = graph.node_count();
   for (NodeId id = 0; id < count; ++id) {
     const Node& node = graph.node(id);
-    if (!is(node, "Conv") && !is(node, "Gemm")) continue;
+    if (!node.is("Conv") && !node.is("Gemm")) continue;
     const ValueId bias = node.input(2);
     if (bias == kNoValue || !graph.is_constant(bias) ||
         producer_if(graph, producers, node.input(0), "DequantizeLinear") < 0)
@@ -133,7 +132,7 @@ void guard_narrow_activations(Graph& graph) {
     const NodeId before = producers[static_cast<size_t>(graph.node(id).input(0))];
     if (before < 0 || !graph.node(before).domain.empty()) continue;
     for (const char* op : {"MaxPool", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Slice"})
-      if (is(graph.node(before), op)) {
+      if (graph.node(before).is(op)) {
         limit_before(graph, id, false);
         break;
       }
@@ -149,7 +148,7 @@ void use_byte_activations(Graph& graph) {
     const ValueId codes = graph.node(id).output(0);
     const auto& readers = consumers[static_cast<size_t>(codes)];
     if (graph.is_output(codes) ||
-        !std::all_of(readers.begin(), readers.end(), [&](NodeId r) { return is(graph.node(r), "DequantizeLinear"); }))
+        !std::all_of(readers.begin(), readers.end(), [&](NodeId r) { return graph.node(r).is("DequantizeLinear"); }))
       continue;
     const std::string name = graph.value(graph.node(id).input(2)).name;
     const auto zero = static_cast<uint8_t>(codec::unpack(graph.value(graph.node(id).input(2)).constant).at(0));
@@ -167,7 +166,7 @@ void refine_integer_codes(Graph& graph) {
   for (NodeId id = 0; id < graph.node_count(); ++id) {
     // Only where activations are quantized too does onnxruntime multiply integers.
     const Node& node = graph.node(id);
-    if (!is(node, "Conv") && !is(node, "Gemm") && !is(node, "MatMul")) continue;
+    if (!graph::is_product(node)) continue;
     if (producer_if(graph, producers, node.input(0), "DequantizeLinear") < 0 || !graph.is_constant(node.input(1)))
       continue;
     const ValueId v = node.input(1);

@@ -47,8 +47,7 @@ Session::Session(const graph::Graph& graph, base::ThreadPool& pool, SessionOptio
       ++reads_[static_cast<size_t>(v)];
       if (!takes_codes) stays_quantized[static_cast<size_t>(v)] = false;
     }
-    times_.push_back({node.name.empty() && node.output(0) != kNoValue ? graph_.value(node.output(0)).name : node.name,
-                      node.op, 0, 0});
+    times_.push_back({graph_.name_of(node), node.op, 0, 0});
   }
   for (const ValueId v : graph_.outputs) stays_quantized[static_cast<size_t>(v)] = false;
   for (size_t v = 0; v < count; ++v)

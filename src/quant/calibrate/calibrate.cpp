@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "graph/products.h"
 #include "runtime/session.h"
 
 namespace nibble::quant {
@@ -70,11 +71,8 @@ int64_t calibration_batch(const graph::Graph& graph) {
 }
 
 void add_weight_ranges(Calibration& calibration, const graph::Graph& graph) {
-  for (graph::NodeId id = 0; id < graph.node_count(); ++id) {
-    const graph::Node& node = graph.node(id);
-    if (node.removed || (node.op != "Conv" && node.op != "Gemm" && node.op != "MatMul")) continue;
-    if (!graph.is_constant(node.input(1))) continue;
-    const graph::Value& v = graph.value(node.input(1));
+  for (const graph::NodeId id : graph::weighted_products(graph)) {
+    const graph::Value& v = graph.value(graph.node(id).input(1));
     if (v.constant.dtype() != tensor::DType::f32 || v.constant.quantization() || v.constant.elements() == 0) continue;
     const auto values = v.constant.values<float>();
     const auto [low, high] = std::minmax_element(values.begin(), values.end());

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "codec/format.h"
+#include "graph/products.h"
 #include "quant/apply.h"
 #include "quant/calibrate/calibrate.h"
 
@@ -21,14 +22,6 @@ using tensor::DType;
 using tensor::Tensor;
 
 constexpr int64_t kCalibrationProgram = int64_t{20} << 20;  // code of the operators, decoded images, histograms
-
-std::string name_of_node(const Graph& graph, const Node& node) {
-  return !node.name.empty() || node.output(0) == kNoValue ? node.name : graph.value(node.output(0)).name;
-}
-
-bool is_product(const Node& node) {
-  return node.domain.empty() && (node.op == "Conv" || node.op == "Gemm" || node.op == "MatMul");
-}
 
 /// Why a product's weight cannot be quantized at all; empty if it can. Fills the layer's shape.
 std::string describe_weight(const Graph& graph, const Node& node, LayerPlan& layer) {
@@ -123,8 +116,8 @@ void find_layers(const Graph& graph, const PlanOptions& options, Plan& plan, std
   for (NodeId id = 0; id < graph.node_count(); ++id) {
     const Node& node = graph.node(id);
     if (node.removed) continue;
-    const std::string name = name_of_node(graph, node);
-    if (!is_product(node)) {
+    const std::string name = graph.name_of(node);
+    if (!graph::is_product(node)) {
       // Other operators with large constants are not silently passed over.
       for (const ValueId v : node.inputs)
         if (graph.is_constant(v) && graph.value(v).constant.dtype() == DType::f32 &&

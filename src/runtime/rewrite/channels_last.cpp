@@ -58,8 +58,6 @@ class LayoutRewriter {
   }
 
  private:
-  bool is(const Node& node, const char* op) const { return !node.removed && node.op == op && node.domain.empty(); }
-
   ValueId new_value(const Value& like, const Shape& shape, const char* suffix) {
     Value v;
     v.name = like.name + suffix;
@@ -82,8 +80,8 @@ class LayoutRewriter {
   void wrap(NodeId id) {
     const Node& node = graph_.node(id);
     const bool windowed =
-        is(node, "Conv") || is(node, "MaxPool") || is(node, "AveragePool") || is(node, "GlobalAveragePool") ||
-        is(node, "GlobalMaxPool") ||
+        node.is("Conv") || node.is("MaxPool") || node.is("AveragePool") || node.is("GlobalAveragePool") ||
+        node.is("GlobalMaxPool") ||
         (!node.removed && node.domain == "nibble" && (node.op == "FusedConv" || node.op == "IntegerConv"));
     if (!windowed || node.outputs.size() != 1 || node.integer("channels_last", 0) != 0) return;
     const ValueId x = node.input(0), y = node.output(0);
@@ -109,13 +107,13 @@ class LayoutRewriter {
   const Node* transpose_before(ValueId v) const {
     if (v == kNoValue || static_cast<size_t>(v) >= producers_.size()) return nullptr;
     const NodeId id = producers_[static_cast<size_t>(v)];
-    if (id < 0 || !is(graph_.node(id), "Transpose") || !graph_.node(id).has("perm")) return nullptr;
+    if (id < 0 || !graph_.node(id).is("Transpose") || !graph_.node(id).has("perm")) return nullptr;
     return &graph_.node(id);
   }
 
   /// Transpose(Transpose(x)) -> one, or none.
   bool merge(NodeId id) {
-    if (!is(graph_.node(id), "Transpose") || !graph_.node(id).has("perm")) return false;
+    if (!graph_.node(id).is("Transpose") || !graph_.node(id).has("perm")) return false;
     const Node* first = transpose_before(graph_.node(id).input(0));
     if (!first) return false;
     const Permutation p = first->integers("perm"), q = graph_.node(id).integers("perm");
@@ -137,14 +135,14 @@ class LayoutRewriter {
     const Node node = graph_.node(id);
     if (node.removed || node.outputs.size() != 1) return false;
     const ops::Operator* op = ops::find_operator(node.op, node.domain);
-    const bool coder = is(node, "QuantizeLinear") || is(node, "DequantizeLinear");
+    const bool coder = node.is("QuantizeLinear") || node.is("DequantizeLinear");
     const bool elementwise = op && op->layout == ops::Layout::kElementwise;
-    const bool axis_op = is(node, "Concat") || is(node, "Slice") || is(node, "Pad");
+    const bool axis_op = node.is("Concat") || node.is("Slice") || node.is("Pad");
     if (!elementwise && !coder && !axis_op) return false;
     // Which inputs carry data; the others (limits, scales, axes) must not depend on the layout.
-    size_t data_inputs = is(node, "Concat") ? node.inputs.size() : 1;
+    size_t data_inputs = node.is("Concat") ? node.inputs.size() : 1;
     for (const char* two : {"Add", "Sub", "Mul", "Div", "Min", "Max"})
-      if (is(node, two)) data_inputs = 2;
+      if (node.is(two)) data_inputs = 2;
     if (data_inputs == 2 && node.inputs.size() != 2) return false;
     if (coder && (!graph_.is_constant(node.input(1)) || graph_.value(node.input(1)).constant.elements() != 1 ||
                   node.integer("block_size", 0)))

@@ -17,8 +17,6 @@ using graph::ValueId;
 using tensor::DType;
 using tensor::Tensor;
 
-bool is(const Node& node, const char* op) { return !node.removed && node.op == op && node.domain.empty(); }
-
 /// Constant scale and zero point, one for the whole tensor.
 bool per_tensor(const Graph& graph, const Node& node) {
   if (node.integer("block_size", 0) != 0 || !graph.is_constant(node.input(1)) ||
@@ -42,7 +40,7 @@ ValueId widened(Graph& graph, ValueId zero) {
 void widen_activations(Graph& graph) {
   const auto consumers = graph.consumers();
   for (NodeId id = 0; id < graph.node_count(); ++id) {
-    if (!is(graph.node(id), "QuantizeLinear") || !per_tensor(graph, graph.node(id)) ||
+    if (!graph.node(id).is("QuantizeLinear") || !per_tensor(graph, graph.node(id)) ||
         graph.node(id).input(2) == kNoValue)
       continue;
     const ValueId codes = graph.node(id).output(0);
@@ -50,7 +48,7 @@ void widen_activations(Graph& graph) {
     if ((type != DType::uint4 && type != DType::int4) || graph.is_output(codes)) continue;
     bool all = true;
     for (const NodeId reader : consumers[static_cast<size_t>(codes)])
-      all = all && is(graph.node(reader), "DequantizeLinear") && per_tensor(graph, graph.node(reader)) &&
+      all = all && graph.node(reader).is("DequantizeLinear") && per_tensor(graph, graph.node(reader)) &&
             graph.node(reader).input(2) != kNoValue;
     if (!all) continue;
     const auto widen = [&](NodeId n) {
@@ -80,10 +78,10 @@ void fuse_integer_arithmetic(Graph& graph) {
   const auto producers = graph.producers();
   for (NodeId id = 0; id < graph.node_count(); ++id) {
     const Node& node = graph.node(id);
-    const bool conv = is(node, "Conv"), gemm = is(node, "Gemm"), matmul = is(node, "MatMul");
+    const bool conv = node.is("Conv"), gemm = node.is("Gemm"), matmul = node.is("MatMul");
     if (!conv && !gemm && !matmul) continue;
     const NodeId before = producers[static_cast<size_t>(node.input(0))];
-    if (before < 0 || !is(graph.node(before), "DequantizeLinear") || !per_tensor(graph, graph.node(before))) continue;
+    if (before < 0 || !graph.node(before).is("DequantizeLinear") || !per_tensor(graph, graph.node(before))) continue;
     const DType type = graph.value(graph.node(before).input(0)).dtype;
     if (type != DType::u8 && type != DType::i8) continue;
     if (!graph.is_constant(node.input(1))) continue;
@@ -118,7 +116,7 @@ void fuse_requantization(Graph& graph) {
   const auto producers = graph.producers();
   const auto consumers = graph.consumers();
   for (NodeId id = 0; id < graph.node_count(); ++id) {
-    if (!is(graph.node(id), "QuantizeLinear") || !per_tensor(graph, graph.node(id))) continue;
+    if (!graph.node(id).is("QuantizeLinear") || !per_tensor(graph, graph.node(id))) continue;
     const ValueId value = graph.node(id).input(0), codes = graph.node(id).output(0);
     const NodeId before = producers[static_cast<size_t>(value)];
     if (before < 0 || consumers[static_cast<size_t>(value)].size() != 1 || graph.is_output(value)) continue;
