@@ -147,6 +147,12 @@ Tag weight_tag(size_t dims, bool grouped) {
   return dims == 1 ? Tag::oiw : dims == 2 ? Tag::oihw : Tag::oidhw;
 }
 
+/// One band's oneDNN memories and the arguments made of them, kept because making them costs as much as a small slice.
+struct Call {
+  dnnl::memory source, target, bias, scratch;
+  std::vector<dnnl_exec_arg_t> arguments;
+};
+
 /// Primitives and packed weights for one input shape.
 struct PreparedConv {
   Shape input;
@@ -157,6 +163,8 @@ struct PreparedConv {
   std::vector<dnnl::convolution_forward> primitives;  // one a band
   std::vector<dnnl::convolution_forward::primitive_desc> descriptions;
   std::vector<const dnnl::memory*> weights;  // one a band, in the layout that it wants
+  size_t scratch_bytes = 0;                  // what the hungriest band wants
+  std::vector<std::vector<Call>> calls;      // by worker, then by band; made when a worker first meets the band
 };
 
 struct ConvState {
@@ -228,8 +236,25 @@ std::shared_ptr<PreparedConv> prepare(RunContext& c, bool fused) {
     }
     p->primitives.emplace_back(description);
     p->descriptions.push_back(description);
+    p->scratch_bytes = std::max(p->scratch_bytes, description.scratchpad_desc().get_size());
   }
+  p->calls.resize(static_cast<size_t>(c.pool().threads()), std::vector<Call>(p->bands.size()));
   return p;
+}
+
+void make_call(Call& call, const dnnl::convolution_forward::primitive_desc& description, const dnnl::memory& weights,
+               bool with_bias) {
+  const auto unbound = [](const dnnl::memory::desc& d) { return dnnl::memory(d, onednn_engine(), nullptr); };
+  call.source = unbound(description.src_desc());
+  call.target = unbound(description.dst_desc());
+  call.scratch = unbound(description.scratchpad_desc());
+  call.arguments = {{DNNL_ARG_SRC, call.source.get()},
+                    {DNNL_ARG_WEIGHTS, weights.get()},
+                    {DNNL_ARG_DST, call.target.get()},
+                    {DNNL_ARG_SCRATCHPAD, call.scratch.get()}};
+  if (!with_bias) return;
+  call.bias = unbound(description.bias_desc());
+  call.arguments.push_back({DNNL_ARG_BIAS, call.bias.get()});
 }
 
 /// The weight in the layout `wanted`; made once a layout.
@@ -284,22 +309,20 @@ void run_float_conv(RunContext& c, bool fused) {
     const size_t i = static_cast<size_t>(index % bands);
     const int64_t image = index / bands;
     const Band& band = p->bands[i];
-    const auto& description = p->descriptions[i];
     auto& scratch = state.scratch[static_cast<size_t>(worker)];
-    const size_t needed = description.scratchpad_desc().get_size();
-    if (scratch.size() < needed) scratch.resize(needed);
-    auto& stream = onednn_stream();
+    if (scratch.size() < p->scratch_bytes) scratch.resize(p->scratch_bytes);
+    Call& call = p->calls[static_cast<size_t>(worker)][i];
+    if (call.arguments.empty()) make_call(call, p->descriptions[i], *p->weights[i], c.has(2));
     const float* source = x + image * in_image + (bands > 1 ? band.in_begin * in_row : 0);
     float* target = y + image * out_image + (bands > 1 ? band.out_begin * out_row : 0);
-    std::unordered_map<int, dnnl::memory> arguments{
-        {DNNL_ARG_SRC, dnnl::memory(description.src_desc(), onednn_engine(), const_cast<float*>(source))},
-        {DNNL_ARG_WEIGHTS, *p->weights[i]},
-        {DNNL_ARG_DST, dnnl::memory(description.dst_desc(), onednn_engine(), target)},
-        {DNNL_ARG_SCRATCHPAD, dnnl::memory(description.scratchpad_desc(), onednn_engine(), scratch.data())}};
-    if (c.has(2))
-      arguments.emplace(DNNL_ARG_BIAS, dnnl::memory(description.bias_desc(), onednn_engine(),
-                                                    const_cast<std::byte*>(c.input(2).bytes().data())));
-    p->primitives[i].execute(stream, arguments);
+    call.source.set_data_handle(const_cast<float*>(source));
+    call.target.set_data_handle(target);
+    call.scratch.set_data_handle(scratch.data());
+    if (c.has(2)) call.bias.set_data_handle(const_cast<std::byte*>(c.input(2).bytes().data()));
+    auto& stream = onednn_stream();
+    dnnl::error::wrap_c_api(dnnl_primitive_execute(p->primitives[i].get(), stream.get(),
+                                                   static_cast<int>(call.arguments.size()), call.arguments.data()),
+                            "could not execute a convolution");
     stream.wait();
   });
 }

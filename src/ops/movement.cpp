@@ -79,14 +79,29 @@ void gather_bytes(int64_t size, const std::byte* x, std::byte* y, Shape shape, s
   gather(uint64_t{});
 }
 
+/// Whether only sizes of 1 change their place: the elements then keep their order.
+bool keeps_order(const std::vector<int64_t>& perm, const Shape& shape) {
+  int64_t last = -1;
+  for (const int64_t p : perm) {
+    if (shape[static_cast<size_t>(p)] == 1) continue;
+    if (p < last) return false;
+    last = p;
+  }
+  return true;
+}
+
 void run_transpose(RunContext& c) {
   Tensor input = c.input(0);
+  const auto perm = read_permutation(c.node(), input.shape().size());
+  if (keeps_order(perm, input.shape())) {
+    c.output(0) = input.reshaped(c.output(0).shape());
+    return;
+  }
   const bool packed = tensor::is_packed(input.dtype());
   if (packed) {
     const auto codes = codec::unpack(input);
     input = Tensor::of<int8_t>(input.shape(), codes);
   }
-  const auto perm = read_permutation(c.node(), input.shape().size());
   Tensor moved = packed ? Tensor(DType::i8, c.output(0).shape(), true) : c.output(0);
   if (input.elements() > 0) {
     const auto in_strides = row_major_strides(input.shape());

@@ -64,14 +64,15 @@ int64_t checked_axis(const InferContext& c, int64_t axis, int64_t rank) {
   return axis < 0 ? axis + rank : axis;
 }
 
-void infer_node(const Operator& op, const Node& node, std::span<const InputFacts> inputs,
-                std::span<OutputFacts> outputs) {
+uint64_t infer_node(const Operator& op, const Node& node, std::span<const InputFacts> inputs,
+                    std::span<OutputFacts> outputs) {
   InferContext c(node, inputs, outputs);
   if (inputs.size() < op.min_inputs || inputs.size() > op.max_inputs)
     c.malformed("has " + std::to_string(inputs.size()) + " inputs, between " + std::to_string(op.min_inputs) + " and " +
                 std::to_string(op.max_inputs) + " were expected");
   if (outputs.size() > op.max_outputs) c.malformed("has more outputs than the operator defines");
   op.infer(c);
+  return c.values_read();
 }
 
 }  // namespace nibble::ops

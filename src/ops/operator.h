@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <any>
 #include <memory>
 #include <span>
@@ -59,7 +60,13 @@ class InferContext {
   DType dtype(size_t i) const { return input(i).dtype; }
   bool shape_known(size_t i) const { return input(i).shape_known; }
   const Shape& shape(size_t i) const { return input(i).shape; }
-  const Tensor* data(size_t i) const { return has(i) ? inputs_[i].data : nullptr; }
+  /// The input's values where they are known. What was looked at is remembered: see values_read().
+  const Tensor* data(size_t i) const {
+    values_read_ |= uint64_t{1} << std::min<size_t>(i, 63);
+    return has(i) ? inputs_[i].data : nullptr;
+  }
+  /// Bit i: inference looked at the values of input i (bit 63 stands for all later ones too).
+  uint64_t values_read() const { return values_read_; }
 
   void output(size_t i, DType dtype, Shape shape);
   void output_of_unknown_rank(size_t i, DType dtype);
@@ -75,6 +82,7 @@ class InferContext {
   const Node& node_;
   std::span<const InputFacts> inputs_;
   std::span<OutputFacts> outputs_;
+  mutable uint64_t values_read_ = 0;
 };
 
 /// Execution of one node. Outputs are allocated in the inferred type and shape; an operator that only looks at its
@@ -135,9 +143,11 @@ const Operator* find_operator(std::string_view name, std::string_view domain);
 /// All operators in table order.
 std::span<const Operator* const> all_operators();
 
-/// Infers one node, which is an `op`, from its inputs' facts after checking the counts of inputs and outputs.
-void infer_node(const Operator& op, const Node& node, std::span<const InputFacts> inputs,
-                std::span<OutputFacts> outputs);
+/// Infers one node, which is an `op`, from its inputs' facts after checking the counts of inputs and outputs. Returns
+/// which inputs' values had a say (InferContext::values_read); for equal shapes and equal such values the result is
+/// equal.
+uint64_t infer_node(const Operator& op, const Node& node, std::span<const InputFacts> inputs,
+                    std::span<OutputFacts> outputs);
 
 /// An axis in [-rank, rank) made non-negative; Error(kMalformed) otherwise.
 int64_t checked_axis(const InferContext& c, int64_t axis, int64_t rank);

@@ -65,7 +65,7 @@ void infer_pool(InferContext& c) {
 /// Calls visit(offset) for the position of every element of the window at output position `at` that lies inside the
 /// input; offsets count spatial positions. Returns how many places of the window lie inside the padded input.
 template <typename Visit>
-int64_t walk_window(const Window& w, const std::vector<int64_t>& at, Visit&& visit) {
+int64_t walk_window(const Window& w, const std::array<int64_t, kMostDimensions>& at, Visit&& visit) {
   const size_t dims = w.dims();
   std::array<int64_t, kMostDimensions> begin, first, last, k;  // of the window's places, those that lie inside
   int64_t padded_places = 1;
@@ -96,8 +96,8 @@ int64_t walk_window(const Window& w, const std::vector<int64_t>& at, Visit&& vis
 }
 
 /// Runs body(out_index, at) over the spatial positions of the output.
-std::vector<int64_t> position_of(const Window& w, int64_t index) {
-  std::vector<int64_t> at(w.dims());
+std::array<int64_t, kMostDimensions> position_of(const Window& w, int64_t index) {
+  std::array<int64_t, kMostDimensions> at{};
   for (size_t d = w.dims(); d-- > 0; index /= w.out[d]) at[d] = index % w.out[d];
   return at;
 }
@@ -163,14 +163,22 @@ void pool_rows(RunContext& c, const Pool& p, Start start, Combine combine, Finis
              });
 }
 
-void check_positions(const RunContext& c, const Pool& p) {
+/// The node's attributes and sizes, read anew only for another input shape.
+const Pool& prepared_pool(RunContext& c) {
+  struct Prepared {
+    Shape input;
+    Pool pool;
+  };
+  Prepared& kept = c.state<Prepared>();
+  if (kept.input != c.input(0).shape()) kept = {c.input(0).shape(), read_pool(c.node(), c.input(0).shape())};
+  const Pool& p = kept.pool;
   if (c.output(0).elements() > 0 && element_count(p.window.in) == 0)
     c.malformed("its input has no positions to pool over");
+  return p;
 }
 
 void run_max_pool(RunContext& c) {
-  const Pool p = read_pool(c.node(), c.input(0).shape());
-  check_positions(c, p);
+  const Pool& p = prepared_pool(c);
   if (p.channels_last)
     return pool_rows(
         c, p, -std::numeric_limits<float>::infinity(), [](float a, float b) { return b > a ? b : a; },
@@ -180,9 +188,8 @@ void run_max_pool(RunContext& c) {
 }
 
 void run_average_pool(RunContext& c) {
-  const Pool p = read_pool(c.node(), c.input(0).shape());
+  const Pool& p = prepared_pool(c);
   const bool count_padding = c.node().integer("count_include_pad", 0) != 0;
-  check_positions(c, p);
   if (p.channels_last)
     return pool_rows(
         c, p, 0.0f, [](float a, float b) { return a + b; },

@@ -5,7 +5,6 @@
 
 #include "base/error.h"
 #include "codec/format.h"
-#include "ops/operator.h"
 #include "runtime/infer_shapes.h"
 #include "runtime/rewrite/rewrite.h"
 
@@ -54,6 +53,7 @@ Session::Session(const graph::Graph& graph, base::ThreadPool& pool, SessionOptio
     if (constants_[v] && constants_[v].quantization() && !stays_quantized[v])
       constants_[v] = codec::dequantize(constants_[v]);
   states_.resize(static_cast<size_t>(graph_.node_count()));
+  inferred_.resize(static_cast<size_t>(graph_.node_count()));
 }
 
 void Session::check_inputs(std::span<const Tensor> inputs) const {
@@ -83,30 +83,50 @@ void Session::observe(ValueId id, const Tensor& value) const {
   for (const size_t w : watched_[static_cast<size_t>(id)]) observer_(options_.watched[w], value);
 }
 
-void Session::run_node(NodeId id, std::vector<Tensor>& values) {
+const std::vector<ops::OutputFacts>& Session::infer(NodeId id, std::span<const Tensor> inputs) {
   const Node& node = graph_.node(id);
-  const ops::Operator& op = *operators_[static_cast<size_t>(id)];
-  std::vector<Tensor> inputs(node.inputs.size());
-  std::vector<ops::InputFacts> facts(node.inputs.size());
+  Inferred& known = inferred_[static_cast<size_t>(id)];
+  if (known.reusable && std::equal(inputs.begin(), inputs.end(), known.inputs.begin(), known.inputs.end(),
+                                   [](const Tensor& t, const tensor::Shape& shape) { return t.shape() == shape; }))
+    return known.outputs;
+  std::vector<ops::InputFacts> facts(inputs.size());
+  known = {};
   for (size_t i = 0; i < inputs.size(); ++i) {
-    const ValueId v = node.inputs[i];
-    if (v == kNoValue) continue;
-    inputs[i] = values[static_cast<size_t>(v)];
+    known.inputs.push_back(inputs[i].shape());
+    if (!inputs[i]) continue;
     const bool codes = inputs[i].quantization() != nullptr;
     facts[i] = {true, codes ? tensor::DType::f32 : inputs[i].dtype(), true, inputs[i].shape(),
                 codes ? nullptr : &inputs[i]};
   }
-  std::vector<ops::OutputFacts> out(node.outputs.size());
-  ops::infer_node(op, node, facts, out);
+  known.outputs.resize(node.outputs.size());
+  const uint64_t values_read = ops::infer_node(*operators_[static_cast<size_t>(id)], node, facts, known.outputs);
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    if (node.outputs[i] == kNoValue) continue;
+    const ops::OutputFacts& out = known.outputs[i];
+    if (!out.shape_known || !tensor::is_known(out.shape))
+      base::fail_unsupported(node.describe(), "the shape of its output depends on its input's values");
+    int64_t elements = 1;
+    for (const int64_t size : out.shape)
+      if (__builtin_mul_overflow(elements, size, &elements) || elements > options_.limits.tensor_elements)
+        base::fail_limit(node.describe(), "its output " + tensor::to_string(out.shape) + " is too large");
+  }
+  known.reusable = true;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if ((values_read >> std::min<size_t>(i, 63)) & 1 && inputs[i] && !graph_.is_constant(node.inputs[i]))
+      known.reusable = false;
+  return known.outputs;
+}
+
+void Session::run_node(NodeId id, std::vector<Tensor>& values) {
+  const Node& node = graph_.node(id);
+  const ops::Operator& op = *operators_[static_cast<size_t>(id)];
+  std::vector<Tensor> inputs(node.inputs.size());
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (node.inputs[i] != kNoValue) inputs[i] = values[static_cast<size_t>(node.inputs[i])];
+  const std::vector<ops::OutputFacts>& out = infer(id, inputs);
   std::vector<Tensor> outputs(node.outputs.size());
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (node.outputs[i] == kNoValue) continue;
-    if (!out[i].shape_known || !tensor::is_known(out[i].shape))
-      base::fail_unsupported(node.describe(), "the shape of its output depends on its input's values");
-    int64_t elements = 1;
-    for (const int64_t size : out[i].shape)
-      if (__builtin_mul_overflow(elements, size, &elements) || elements > options_.limits.tensor_elements)
-        base::fail_limit(node.describe(), "its output " + tensor::to_string(out[i].shape) + " is too large");
     try {
       outputs[i] = buffers_.allocate(out[i].dtype, out[i].shape);
     } catch (const base::Error& e) {

@@ -8,11 +8,8 @@
 #include "base/limits.h"
 #include "base/thread_pool.h"
 #include "graph/graph.h"
+#include "ops/operator.h"
 #include "runtime/buffer_pool.h"
-
-namespace nibble::ops {
-struct Operator;
-}
 
 namespace nibble::runtime {
 
@@ -52,8 +49,17 @@ class Session {
   const std::vector<NodeTime>& profile() const { return times_; }
 
  private:
+  struct Inferred {  // what the last inference said, and for which shapes
+    bool reusable = false;
+    std::vector<tensor::Shape> inputs;
+    std::vector<ops::OutputFacts> outputs;
+  };
+
   void check_inputs(std::span<const tensor::Tensor> inputs) const;
   void run_node(graph::NodeId id, std::vector<tensor::Tensor>& values);
+  /// Types and shapes of the node's outputs for these inputs; inferred anew only when a shape changed, or where the
+  /// values of a computed input have a say.
+  const std::vector<ops::OutputFacts>& infer(graph::NodeId id, std::span<const tensor::Tensor> inputs);
   void observe(graph::ValueId id, const tensor::Tensor& value) const;
 
   graph::Graph graph_;
@@ -65,6 +71,7 @@ class Session {
   std::vector<std::vector<size_t>> watched_;     // by value: indices into options_.watched
   std::vector<const ops::Operator*> operators_;  // by node
   std::vector<std::any> states_;                 // by node
+  std::vector<Inferred> inferred_;               // by node
   std::vector<NodeTime> times_;
   size_t output_count_ = 0;  // the graph's own; watched values follow
   Observer observer_;
