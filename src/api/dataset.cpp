@@ -12,18 +12,11 @@ namespace {
 
 data::DatasetOptions options_for(const Network::Impl& network, const DatasetOptions& options) {
   const graph::Graph& graph = network.graph;
-  if (graph.inputs.size() != 1)
-    base::fail_unsupported(
-        "", "the network has " + std::to_string(graph.inputs.size()) + " inputs; data sets are for networks with one",
-        "make the batches yourself");
-  const graph::Value& input = graph.value(graph.inputs[0]);
   data::DatasetOptions o;
   o.preprocessing = options.preprocessing.empty() ? network.description.preprocessing
                                                   : data::parse_preprocessing(options.preprocessing);
   o.labels = data::parse_labels(options.labels);
-  if (input.shape_known && !input.shape.empty())
-    o.sample_shape = tensor::Shape(input.shape.begin() + 1, input.shape.end());
-  o.input_name = input.name;
+  o.inputs = data::inputs_of(graph);
   o.class_names = network.description.classes;
   if (!graph.outputs.empty()) {
     const graph::Value& output = graph.value(graph.outputs[0]);
@@ -42,14 +35,14 @@ struct Dataset::Impl {
   Impl(const std::filesystem::path& path, const Network& network, const DatasetOptions& options)
       : pool(checked_threads(options.threads)),
         dataset(data::open_dataset(path, options_for(network.impl(), options), base::Limits{})),
-        batch(batch_size(network.impl().graph)),
-        fixed(!network.inputs()[0].shape.empty() && network.inputs()[0].shape[0] > 0) {}
+        batch(dataset->holds_runs() ? 1 : batch_size(network.impl().graph)),
+        fixed(!dataset->holds_runs() && network.impl().graph.fixed_batch() != tensor::kUnknown) {}
 
   Batch read(int64_t begin, int64_t count) {
-    const data::Batch from = dataset->batch(begin, count, pool);
+    const data::Batch from = dataset->batch(begin, dataset->holds_runs() ? std::min<int64_t>(1, count) : count, pool);
     Batch to;
     if (from.size() == 0) return to;
-    to.inputs.push_back(to_array(from.values, "the data"));
+    for (const tensor::Tensor& input : from.inputs) to.inputs.push_back(to_array(input, "the data"));
     if (dataset->has_labels())
       for (const auto& label : from.labels) to.labels.push_back(label.value_or(-1));
     return to;

@@ -47,9 +47,8 @@ Network make_network(Network::Impl impl) {
 
 int64_t batch_size(const graph::Graph& graph) {
   constexpr int64_t kUsual = 16;
-  if (graph.inputs.empty()) return kUsual;
-  const graph::Value& input = graph.value(graph.inputs[0]);
-  return input.shape_known && !input.shape.empty() && input.shape[0] > 0 ? input.shape[0] : kUsual;
+  const int64_t fixed = graph.fixed_batch();
+  return fixed == tensor::kUnknown ? kUsual : fixed;
 }
 
 Network::Network(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}

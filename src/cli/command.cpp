@@ -77,34 +77,22 @@ Network open_network(const std::filesystem::path& path, Context& context) {
   return network;
 }
 
-tensor::Shape sample_shape(const graph::Graph& graph) {
-  if (graph.inputs.empty()) base::fail_unsupported("", "the network has no inputs");
-  const graph::Value& input = graph.value(graph.inputs[0]);
-  if (!input.shape_known || input.shape.empty()) return {};
-  return {input.shape.begin() + 1, input.shape.end()};
-}
-
-bool takes_any_batch(const graph::Graph& graph, int64_t& fixed_batch) {
-  const graph::Value& input = graph.value(graph.inputs[0]);
-  fixed_batch = input.shape_known && !input.shape.empty() ? input.shape[0] : tensor::kUnknown;
-  return fixed_batch == tensor::kUnknown;
-}
-
 std::unique_ptr<data::Dataset> open_data(const std::filesystem::path& path, const DataFlags& flags,
                                          const Network& network, Context& context) {
   const graph::Graph& graph = network.graph;
-  if (graph.inputs.size() != 1)
-    base::fail_unsupported(network.path.string(), "the network has " + std::to_string(graph.inputs.size()) +
-                                                      " inputs; data for several inputs is not supported yet");
   data::DatasetOptions options;
   if (!flags.preprocess.empty())
     options.preprocessing = data::parse_preprocessing(flags.preprocess);
   else
     options.preprocessing = network.description.preprocessing;
   options.labels = data::parse_labels(flags.labels);
-  options.sample_shape = sample_shape(graph);
-  if (graph.value(graph.inputs[0]).shape_known == false) options.sample_shape.reset();
-  options.input_name = flags.input_name.empty() ? graph.value(graph.inputs[0]).name : flags.input_name;
+  options.inputs = data::inputs_of(graph);
+  if (!flags.input_name.empty()) {
+    if (options.inputs.size() > 1)
+      base::fail_usage("--input", "is for networks with one input; this one has " +
+                                      std::to_string(options.inputs.size()) + ", each fed by the array of its name");
+    options.inputs[0].name = flags.input_name;
+  }
   options.class_names = network.description.classes;
   if (!graph.outputs.empty()) {
     const graph::Value& output = graph.value(graph.outputs[0]);

@@ -63,11 +63,6 @@ Network open_network(const std::filesystem::path& path, Context& context);
 std::unique_ptr<data::Dataset> open_data(const std::filesystem::path& path, const DataFlags& flags,
                                          const Network& network, Context& context);
 
-/// Shape of one sample of the network's first input.
-tensor::Shape sample_shape(const graph::Graph& graph);
-/// True when the first input takes batches of any size; else batches must have `fixed_batch` samples.
-bool takes_any_batch(const graph::Graph& graph, int64_t& fixed_batch);
-
 /// "net-w4a8.onnx" quoted for a shell where it must be.
 std::string shell_word(const std::string& word);
 

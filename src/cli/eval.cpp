@@ -54,9 +54,9 @@ std::string quantized_text(const graph::Graph& graph) {
 void fill_costs(eval::Report& report, const graph::Graph* before, const graph::Graph& after,
                 const data::Dataset& dataset, const Flags& flags, Context& context) {
   const data::Batch one = dataset.batch(0, 1, *context.pool);
-  int64_t fixed = 0;
-  if (flags.no_latency || !one.values) return;
-  if (!takes_any_batch(after, fixed) && fixed != 1) {
+  const int64_t fixed = dataset.holds_runs() ? 1 : after.fixed_batch();
+  if (flags.no_latency || one.empty()) return;
+  if (fixed != tensor::kUnknown && fixed != 1) {
     context.console->note(fmt::format("no latency: the network takes batches of exactly {}", fixed));
     return;
   }
@@ -66,19 +66,19 @@ void fill_costs(eval::Report& report, const graph::Graph* before, const graph::G
   context.console->line(
       "measure", fmt::format("latency at batch 1, {} threads, about {} s", context.pool->threads(), flags.seconds));
   const auto meter = eval::EnergyMeter::open(flags.energy_command);
-  auto times = eval::measure_latency(networks, one.values, flags.seconds, *context.pool, context.limits);
+  auto times = eval::measure_latency(networks, one.inputs, flags.seconds, *context.pool, context.limits);
   const auto side = [&](eval::Side& s, const graph::Graph& g, eval::Latency latency) {
     s.memory_bytes = eval::constant_bytes(g) + latency.peak_activation_bytes;
     if (meter) {
       // The counter sees the whole machine, so this network runs alone, long enough for the counter's steps.
       const double start = meter->joules();
       const auto runs =
-          eval::measure_latency({&g}, one.values, std::max(2.0, flags.seconds), *context.pool, context.limits)[0]
+          eval::measure_latency({&g}, one.inputs, std::max(2.0, flags.seconds), *context.pool, context.limits)[0]
               .runs.size() +
           2;
       s.energy = eval::Energy{(meter->joules() - start) / static_cast<double>(runs), false, meter->source()};
     } else {
-      s.energy = eval::estimate_energy(g, one.values.shape());
+      s.energy = eval::estimate_energy(g, one.inputs);
     }
     s.latency = std::move(latency);
   };

@@ -59,11 +59,11 @@ void add_quantization_flags(CLI::App& command, QuantizationFlags& flags, const s
 
 namespace {
 
-/// Batches of the calibration data for the network's only input.
+/// Batches of the calibration data.
 quant::NextBatch batches(const data::Dataset& dataset, const graph::Graph& graph, int64_t total,
                          base::ThreadPool& pool) {
-  int64_t fixed = 0;
-  const bool any = takes_any_batch(graph, fixed);
+  const int64_t fixed = dataset.holds_runs() ? 1 : graph.fixed_batch();
+  const bool any = fixed == tensor::kUnknown;
   const int64_t size = any ? quant::calibration_batch(graph) : fixed;
   auto at = std::make_shared<int64_t>(0);
   return [&dataset, &pool, at, any, size, total]() -> std::vector<tensor::Tensor> {
@@ -72,7 +72,7 @@ quant::NextBatch batches(const data::Dataset& dataset, const graph::Graph& graph
       if (count < size && !any) return {};  // a fixed batch cannot be filled
       data::Batch batch = dataset.batch(*at, count, pool);
       *at += count;
-      if (batch.values) return {batch.values};
+      if (!batch.empty()) return batch.inputs;
     }
     return {};
   };

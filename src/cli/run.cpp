@@ -25,17 +25,16 @@ std::string data_name(const Flags& flags) {
 
 /// The first output of every sample, one after another along its first dimension, as .npy.
 void write_outputs(runtime::Session& session, const data::Dataset& dataset, const Flags& flags, Context& context) {
-  int64_t fixed = 0;
-  const int64_t size = takes_any_batch(session.graph(), fixed) ? 16 : fixed;
+  const int64_t fixed = dataset.holds_runs() ? 1 : session.graph().fixed_batch();
+  const int64_t size = fixed == tensor::kUnknown ? 16 : fixed;
   std::vector<tensor::Tensor> parts;
   int64_t rows = 0, bytes = 0;
   context.console->begin("run", dataset.size(), "samples");
-  for (int64_t at = 0; at + (size == 16 ? 1 : size) <= dataset.size(); at += size) {
+  for (int64_t at = 0; at + (fixed == tensor::kUnknown ? 1 : size) <= dataset.size(); at += size) {
     context.console->check_cancelled();
     const data::Batch batch = dataset.batch(at, size, *context.pool);
-    if (!batch.values) continue;
-    const std::vector<tensor::Tensor> inputs{batch.values};
-    parts.push_back(session.run(inputs).at(0));
+    if (batch.empty()) continue;
+    parts.push_back(session.run(batch.inputs).at(0));
     const tensor::Tensor& y = parts.back();
     if (y.rank() == 0 || y.dtype() != parts[0].dtype() ||
         !std::equal(y.shape().begin() + 1, y.shape().end(), parts[0].shape().begin() + 1, parts[0].shape().end()))
@@ -70,18 +69,17 @@ void run(const Flags& flags, Context& context) {
   runtime::SessionOptions options;
   options.limits = context.limits;
   runtime::Session session(network.graph, *context.pool, options);
-  int64_t fixed = 0;
-  const int64_t together = takes_any_batch(network.graph, fixed) ? 1 : fixed;
+  const int64_t fixed = dataset->holds_runs() ? 1 : network.graph.fixed_batch();
+  const int64_t together = fixed == tensor::kUnknown ? 1 : fixed;
   data::Batch batch = dataset->batch(0, together, *context.pool);
-  for (int64_t at = together; !batch.values && at < dataset->size(); at += together)
+  for (int64_t at = together; batch.empty() && at < dataset->size(); at += together)
     batch = dataset->batch(at, together, *context.pool);
-  if (!batch.values) base::fail_usage(data_name(flags), "has no sample that can be used");
+  if (batch.empty()) base::fail_usage(data_name(flags), "has no sample that can be used");
   if (dataset->size() > 1 && flags.output.empty())
     context.console->note(
         fmt::format("the data has {} samples, the first one is run (-o FILE runs all)", dataset->size()));
-  const std::vector<tensor::Tensor> inputs{batch.values};
   const auto start = std::chrono::steady_clock::now();
-  const auto outputs = session.run(inputs);
+  const auto outputs = session.run(batch.inputs);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 
   std::string text;

@@ -100,18 +100,22 @@ std::unique_ptr<Dataset> open_dataset(const std::filesystem::path& path, const D
   std::unique_ptr<Dataset> set(new Dataset);
   set->options_ = options;
   set->limits_ = limits;
-  set->source_ = open_source(path, options.input_name, limits);
+  set->source_ = open_source(path, options.inputs, limits);
   const Source& source = *set->source_;
+  const std::optional<Shape>& wanted = options.inputs.at(0).shape;
   set->notes_ = source.notes();
   if (source.holds_images()) {
+    if (options.inputs.size() > 1)
+      base::fail_unsupported(source.what(), "the network has " + std::to_string(options.inputs.size()) + " inputs",
+                             "give an .npz with an array of each input's name");
     set->preprocessing_ = options.preprocessing;
     if (!options.preprocessing) {
-      set->preprocessing_ = options.sample_shape ? assumed_preprocessing(*options.sample_shape) : Preprocessing{};
+      set->preprocessing_ = wanted ? assumed_preprocessing(*wanted) : Preprocessing{};
       if (!set->preprocessing_)
-        base::fail_unsupported(source.what(),
-                               "the network takes " + tensor::to_string(*options.sample_shape) +
-                                   " a sample, which is no image of 1 or 3 channels",
-                               "give its data as .npy or .npz");
+        base::fail_unsupported(
+            source.what(),
+            "the network takes " + tensor::to_string(*wanted) + " a sample, which is no image of 1 or 3 channels",
+            "give its data as .npy or .npz");
       set->notes_.push_back("no preprocessing is given; assumed: " + to_text(*set->preprocessing_) +
                             " (--preprocess or NAME.data.json says otherwise)");
     }
@@ -122,29 +126,35 @@ std::unique_ptr<Dataset> open_dataset(const std::filesystem::path& path, const D
   }
   set->labels_ = find_labels(source, options.labels, options.class_names, options.classes, limits);
   set->order_ = select(source.size(), options, source.what());
-  if (!source.holds_images() && options.sample_shape && !fits(source.array_shape(), *options.sample_shape) &&
-      up_to_ones(source.array_shape(), *options.sample_shape))
+  if (!source.holds_images() && !source.holds_runs() && wanted && !fits(source.array_shape(), *wanted) &&
+      up_to_ones(source.array_shape(), *wanted))
     set->notes_.push_back("samples of shape " + tensor::to_string(source.array_shape()) + " are read as " +
-                          tensor::to_string(*options.sample_shape));
+                          tensor::to_string(*wanted));
   return set;
 }
 
-Tensor Dataset::fitted(Tensor values, int64_t at) const {
-  if (!options_.sample_shape || fits(values.shape(), *options_.sample_shape)) return values;
-  const Shape& wanted = *options_.sample_shape;
-  if (!preprocessing_)
+bool Dataset::holds_runs() const { return source_->holds_runs(); }
+
+Tensor Dataset::fitted(Tensor values, const Input& input, int64_t at) const {
+  if (!input.shape) return values;
+  Shape wanted = *input.shape;
+  if (holds_runs()) wanted.insert(wanted.begin(), tensor::kUnknown);  // the session knows the batch
+  if (fits(values.shape(), wanted)) return values;
+  if (!preprocessing_ && !holds_runs())
     if (auto shape = up_to_ones(values.shape(), wanted)) return values.reshaped(std::move(*shape));
+  const std::string which = options_.inputs.size() > 1 ? "input " + base::in_quotes(input.name) + ": " : "";
   base::fail_unsupported(
       source_->place(at),
-      "its shape is " + tensor::to_string(values.shape()) + ", the network takes " + tensor::to_string(wanted),
+      which + "its shape is " + tensor::to_string(values.shape()) + ", the network takes " + tensor::to_string(wanted),
       preprocessing_ ? advice_for(wanted, *preprocessing_)
+      : holds_runs() ? "each file holds the network's inputs as they are, batch dimension included"
                      : "arrays hold one input of the network per entry of their first dimension");
 }
 
 std::optional<Sample> Dataset::read(int64_t index, bool may_skip) const {
   NIBBLE_INVARIANT(index >= 0 && index < size());
   const int64_t at = order_[static_cast<size_t>(index)];
-  std::variant<io::Image, Tensor> decoded;
+  Source::Reading decoded;
   try {
     decoded = source_->read(at, preprocessing_ ? preprocessing_->orientation : io::Orientation::kAsStored);
   } catch (const base::Error& e) {
@@ -153,12 +163,16 @@ std::optional<Sample> Dataset::read(int64_t index, bool may_skip) const {
     if (may_skip && source_->holds_images() && undecodable) return std::nullopt;
     throw;
   }
-  Tensor values;
-  if (const auto* image = std::get_if<io::Image>(&decoded))
-    values = apply(*preprocessing_, *image, source_->place(at), limits_);
-  else
-    values = to_f32(std::get<Tensor>(decoded), source_->place(at));
-  Sample sample{fitted(std::move(values), at), std::nullopt, source_->name(at)};
+  Sample sample{{}, std::nullopt, source_->name(at)};
+  const std::vector<Input>& inputs = options_.inputs;
+  if (const auto* image = std::get_if<io::Image>(&decoded)) {
+    Tensor values = apply(*preprocessing_, *image, source_->place(at), limits_);
+    sample.inputs.push_back(fitted(to_dtype(values, inputs[0].dtype, source_->place(at)), inputs[0], at));
+  } else {
+    const auto& arrays = std::get<std::vector<Tensor>>(decoded);
+    for (size_t i = 0; i < inputs.size(); ++i)
+      sample.inputs.push_back(fitted(to_dtype(arrays[i], inputs[i].dtype, source_->place(at)), inputs[i], at));
+  }
   if (has_labels()) sample.label = labels_.of_sample[static_cast<size_t>(at)];
   return sample;
 }
@@ -180,8 +194,9 @@ Batch Dataset::batch(std::span<const int64_t> indices, base::ThreadPool& pool) c
   for (const std::exception_ptr& error : errors)
     if (error) std::rethrow_exception(error);
 
+  NIBBLE_INVARIANT(!holds_runs() || indices.size() <= 1);
   Batch batch;
-  Shape shape;
+  std::vector<const Sample*> taken;
   for (size_t k = 0; k < indices.size(); ++k) {
     if (!samples[k]) {
       const std::lock_guard lock(skipped_->mutex);
@@ -189,25 +204,35 @@ Batch Dataset::batch(std::span<const int64_t> indices, base::ThreadPool& pool) c
       continue;
     }
     const Sample& s = *samples[k];
-    if (batch.indices.empty()) shape = s.values.shape();
-    if (s.values.shape() != shape)
-      base::fail_unsupported(source_->place(order_[static_cast<size_t>(indices[k])]),
-                             "its shape is " + tensor::to_string(s.values.shape()) + ", another sample's is " +
-                                 tensor::to_string(shape) + "; one batch needs one shape",
-                             "--preprocess with resize or crop, or a batch size of 1");
+    if (taken.empty()) taken.push_back(&s);
+    for (size_t i = 0; i < s.inputs.size(); ++i)
+      if (s.inputs[i].shape() != taken[0]->inputs[i].shape())
+        base::fail_unsupported(source_->place(order_[static_cast<size_t>(indices[k])]),
+                               "its shape is " + tensor::to_string(s.inputs[i].shape()) + ", another sample's is " +
+                                   tensor::to_string(taken[0]->inputs[i].shape()) + "; one batch needs one shape",
+                               "--preprocess with resize or crop, or a batch size of 1");
+    if (taken[0] != &s) taken.push_back(&s);
     batch.indices.push_back(indices[k]);
     batch.labels.push_back(s.label);
     batch.names.push_back(s.name);
   }
-  if (batch.indices.empty()) return batch;
-  shape.insert(shape.begin(), batch.size());
-  batch.values = Tensor(tensor::DType::f32, shape, true);
-  std::byte* to = batch.values.mutable_bytes().data();
-  for (const auto& s : samples) {
-    if (!s) continue;
-    const base::Bytes from = s->values.bytes();
-    std::memcpy(to, from.data(), from.size());
-    to += from.size();
+  if (taken.empty()) return batch;
+  if (holds_runs()) {
+    batch.inputs = taken[0]->inputs;
+    return batch;
+  }
+  for (size_t i = 0; i < options_.inputs.size(); ++i) {
+    const Tensor& first = taken[0]->inputs[i];
+    Shape shape = first.shape();
+    shape.insert(shape.begin(), batch.size());
+    Tensor joined(first.dtype(), shape, true);
+    std::byte* to = joined.mutable_bytes().data();
+    for (const Sample* s : taken) {
+      const base::Bytes from = s->inputs[i].bytes();
+      std::memcpy(to, from.data(), from.size());
+      to += from.size();
+    }
+    batch.inputs.push_back(std::move(joined));
   }
   return batch;
 }

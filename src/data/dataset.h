@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "base/thread_pool.h"
+#include "data/input.h"
 #include "data/labels.h"
 #include "data/preprocessing.h"
 #include "tensor/tensor.h"
@@ -16,13 +17,12 @@
 namespace nibble::data {
 
 struct DatasetOptions {
-  /// How images become inputs. Absent: assumed from `sample_shape` (resized to its height and width, RGB or grey after
-  /// its channels, x / 255), which notes() says. Not applied to arrays (.npy, .npz), which notes() says too.
+  /// How images become the only input. Absent: assumed from its shape (resized to its height and width, RGB or grey
+  /// after its channels, x / 255), which notes() says. Not applied to arrays (.npy, .npz), which notes() says too.
   std::optional<Preprocessing> preprocessing;
   LabelOptions labels;
-  /// Shape of the network's input without its batch dimension; kUnknown where any size will do. Absent: unknown.
-  std::optional<tensor::Shape> sample_shape;
-  std::string input_name;                ///< which array of an .npz is meant
+  /// The network's inputs, at least one; several take .npz.
+  std::vector<Input> inputs{Input{}};
   std::vector<std::string> class_names;  ///< for labels that are words
   int64_t classes = 0;                   ///< number of the network's outputs, to check labels against; 0: unknown
 
@@ -36,18 +36,19 @@ struct DatasetOptions {
 };
 
 struct Sample {
-  tensor::Tensor values;  ///< float32, without batch dimension
+  std::vector<tensor::Tensor> inputs;  ///< by network input, in its element type; without batch dimension unless a run
   std::optional<int64_t> label;
   std::string name;  ///< as the folder or archive has it; printed only through base::printable
 };
 
 struct Batch {
-  tensor::Tensor values;  ///< float32 [n, ...]; no tensor at all when every sample was skipped
+  std::vector<tensor::Tensor> inputs;  ///< by network input [n, ...]; none at all when every sample was skipped
   std::vector<std::optional<int64_t>> labels;
   std::vector<std::string> names;
   std::vector<int64_t> indices;  ///< which samples these are: those asked for, less the skipped ones
 
   int64_t size() const { return static_cast<int64_t>(indices.size()); }
+  bool empty() const { return inputs.empty(); }
 };
 
 class Source;
@@ -61,6 +62,8 @@ class Dataset {
 
   int64_t size() const { return static_cast<int64_t>(order_.size()); }
   bool has_labels() const { return !labels_.of_sample.empty(); }
+  /// Whether every sample is a whole run: batches then hold one sample, whatever batch the network takes.
+  bool holds_runs() const;
   /// The sample at a place of the selection. Throws Error for one that cannot be read, whether bad ones are to be
   /// skipped or not, and Error(kUnsupported) naming both shapes when it does not fit the network.
   Sample sample(int64_t index) const;
@@ -86,7 +89,7 @@ class Dataset {
   Dataset();
   /// Nothing for an image that cannot be decoded, if it `may_skip` that.
   std::optional<Sample> read(int64_t index, bool may_skip) const;
-  tensor::Tensor fitted(tensor::Tensor values, int64_t source_index) const;
+  tensor::Tensor fitted(tensor::Tensor values, const Input& input, int64_t source_index) const;
 
   struct Skipped;
   std::unique_ptr<Source> source_;
@@ -99,8 +102,9 @@ class Dataset {
   std::unique_ptr<Skipped> skipped_;
 };
 
-/// Opens a folder of images, a zip of images, one image, a CIFAR binary file, an MNIST idx file (gzipped or not), .npy
-/// or .npz, found out from the content. Throws Error.
+/// Opens a folder or zip of images, one image, a CIFAR binary file, an MNIST idx file (gzipped or not), .npy or .npz
+/// with the samples stacked, or a folder or zip of .npz files that are a whole run each; found out from the content.
+/// Throws Error.
 std::unique_ptr<Dataset> open_dataset(const std::filesystem::path& path, const DatasetOptions& options,
                                       const base::Limits& limits);
 

@@ -11,7 +11,6 @@ namespace nibble::data {
 namespace {
 
 namespace fs = std::filesystem;
-using Reading = std::variant<io::Image, tensor::Tensor>;
 
 class CifarSource final : public Source {
  public:

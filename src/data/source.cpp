@@ -1,5 +1,7 @@
 #include "data/source.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "io/cifar/cifar.h"
@@ -18,28 +20,39 @@ bool holds_arrays(const io::ZipFile& zip) {
   return !zip.entries().empty();
 }
 
+/// What the files of a folder or archive are, by their names.
+std::unique_ptr<Source> open_files(const std::filesystem::path& path, std::span<const Input> inputs,
+                                   const base::Limits& limits) {
+  auto members = open_members(path, limits);
+  const auto is_run = [](const std::string& name) { return name.ends_with(".npz"); };
+  if (std::any_of(members->names().begin(), members->names().end(), is_run))
+    return open_runs(std::move(members), inputs, limits);
+  return open_images(std::move(members), limits);
+}
+
 }  // namespace
 
-std::unique_ptr<Source> open_source(const std::filesystem::path& path, const std::string& input_name,
+std::unique_ptr<Source> open_source(const std::filesystem::path& path, std::span<const Input> inputs,
                                     const base::Limits& limits) {
   std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) return open_image_folder(path, limits);
+  if (std::filesystem::is_directory(path, ignored)) return open_files(path, inputs, limits);
   const auto file = base::MappedFile::open(path);
   const base::Bytes bytes = file->bytes();
   if (io::is_zip(bytes)) {
     const io::ZipFile zip(bytes, file, path.string(), limits);
-    return holds_arrays(zip) ? open_npz(path, input_name, limits) : open_image_zip(path, limits);
+    return holds_arrays(zip) ? open_npz(path, inputs, limits) : open_files(path, inputs, limits);
   }
-  if (io::is_npy(bytes)) return open_npy(path, limits);
-  if (io::is_image(bytes) || io::has_image_extension(path.string())) return open_image_file(path, limits);
+  if (io::is_npy(bytes)) return open_npy(path, inputs, limits);
+  if (io::is_image(bytes) || io::has_image_extension(path.string())) return open_files(path, inputs, limits);
   // A CIFAR file has no magic, and its first pixels may look like an idx header; but it is always called *.bin.
   const bool may_be_cifar = io::CifarFile::fits(bytes.size());
   if (may_be_cifar && path.extension() == ".bin") return open_cifar(path);
   if (io::is_gzip(bytes) || io::is_idx(bytes)) return open_idx(path, limits);
   if (may_be_cifar) return open_cifar(path);
-  base::fail_unsupported(path.string(), "is no data that nibble knows",
-                         "it reads folders and zip files of JPEG or PNG images, single images, .npy, .npz, MNIST idx "
-                         "(also .gz) and CIFAR binary");
+  base::fail_unsupported(
+      path.string(), "is no data that nibble knows",
+      "it reads folders and zip files of JPEG or PNG images or of .npz, single images, .npy, .npz, MNIST idx "
+      "(also .gz) and CIFAR binary");
 }
 
 }  // namespace nibble::data

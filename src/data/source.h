@@ -3,11 +3,14 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "base/limits.h"
+#include "data/input.h"
+#include "data/members.h"
 #include "io/image/image.h"
 #include "tensor/tensor.h"
 
@@ -16,19 +19,22 @@ namespace nibble::data {
 /// Where samples come from, before preprocessing, labels and selection. Reading is safe from several threads at once.
 class Source {
  public:
+  /// A picture, or ready values for each of the network's inputs (any numeric dtype).
+  using Reading = std::variant<io::Image, std::vector<tensor::Tensor>>;
   virtual ~Source() = default;
 
   virtual int64_t size() const = 0;
   /// What the sample is called: its path below the folder or in the archive, or "#12".
   virtual std::string name(int64_t index) const { return "#" + std::to_string(index); }
-  /// The picture, or the ready values (any numeric dtype, without batch dimension).
-  virtual std::variant<io::Image, tensor::Tensor> read(int64_t index, io::Orientation orientation) const = 0;
+  virtual Reading read(int64_t index, io::Orientation orientation) const = 0;
   virtual bool holds_images() const = 0;
+  /// Whether a sample is a whole run, its arrays complete with their batch dimension; else they are without.
+  virtual bool holds_runs() const { return false; }
   /// The class that the file itself gives to each sample; empty where it gives none.
   virtual std::vector<int64_t> own_labels() const { return {}; }
   /// Where these come from: "labels from the file itself".
   virtual std::string own_labels_origin() const { return "labels from the file itself"; }
-  /// For arrays the shape of a sample.
+  /// For arrays the shape of a sample's first input.
   virtual tensor::Shape array_shape() const { return {}; }
   /// "800 images of images.zip".
   virtual std::string what() const = 0;
@@ -38,21 +44,24 @@ class Source {
   virtual std::vector<std::string> notes() const { return {}; }
 };
 
-/// Images: a folder (searched through its subfolders, sorted), a zip archive, or one file.
-std::unique_ptr<Source> open_image_folder(const std::filesystem::path& folder, const base::Limits& limits);
-std::unique_ptr<Source> open_image_zip(const std::filesystem::path& path, const base::Limits& limits);
-std::unique_ptr<Source> open_image_file(const std::filesystem::path& path, const base::Limits& limits);
+/// The images among files.
+std::unique_ptr<Source> open_images(std::shared_ptr<const Members> members, const base::Limits& limits);
+/// Files in .npz form, each a whole run: for every input of the network an array of its name.
+std::unique_ptr<Source> open_runs(std::shared_ptr<const Members> members, std::span<const Input> inputs,
+                                  const base::Limits& limits);
 /// Images in one file: CIFAR binary, MNIST idx.
 std::unique_ptr<Source> open_cifar(const std::filesystem::path& path);
 std::unique_ptr<Source> open_idx(const std::filesystem::path& path, const base::Limits& limits);
-/// Arrays, the first dimension being the samples: .npy, or from an .npz the array called `input_name` (or the only one
-/// besides labels), with labels from its array `labels`, `label` or `y`.
-std::unique_ptr<Source> open_npy(const std::filesystem::path& path, const base::Limits& limits);
-std::unique_ptr<Source> open_npz(const std::filesystem::path& path, const std::string& input_name,
+/// Arrays, the first dimension being the samples: .npy for a network with one input, or from an .npz the arrays called
+/// like the inputs (for one input also the only array besides labels), with labels from its array `labels`, `label` or
+/// `y`.
+std::unique_ptr<Source> open_npy(const std::filesystem::path& path, std::span<const Input> inputs,
+                                 const base::Limits& limits);
+std::unique_ptr<Source> open_npz(const std::filesystem::path& path, std::span<const Input> inputs,
                                  const base::Limits& limits);
 
 /// Opens whatever `path` is. Throws Error(kUnsupported) listing what is known.
-std::unique_ptr<Source> open_source(const std::filesystem::path& path, const std::string& input_name,
+std::unique_ptr<Source> open_source(const std::filesystem::path& path, std::span<const Input> inputs,
                                     const base::Limits& limits);
 
 /// The integers of a tensor of any integer dtype. Throws Error(kMalformed) for another dtype or a uint64 above 2^63-1.

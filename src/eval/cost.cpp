@@ -21,14 +21,14 @@ double Latency::p50() const { return quantile(runs, 0.50); }
 double Latency::p90() const { return quantile(runs, 0.90); }
 double Latency::p99() const { return quantile(runs, 0.99); }
 
-std::vector<Latency> measure_latency(const std::vector<const graph::Graph*>& networks, const tensor::Tensor& input,
-                                     double seconds, base::ThreadPool& pool, const base::Limits& limits) {
+std::vector<Latency> measure_latency(const std::vector<const graph::Graph*>& networks,
+                                     std::span<const tensor::Tensor> inputs, double seconds, base::ThreadPool& pool,
+                                     const base::Limits& limits) {
   using Clock = std::chrono::steady_clock;
   std::vector<std::unique_ptr<runtime::Session>> sessions;
   runtime::SessionOptions options;
   options.limits = limits;
   for (const auto* g : networks) sessions.push_back(std::make_unique<runtime::Session>(*g, pool, options));
-  const std::vector<tensor::Tensor> inputs{input};
   for (auto& s : sessions)
     for (int i = 0; i < 2; ++i) s->run(inputs);
   std::vector<Latency> result(networks.size());
@@ -49,12 +49,14 @@ std::vector<Latency> measure_latency(const std::vector<const graph::Graph*>& net
 
 namespace {
 
-/// The graph with its first input's sizes known, for counting.
-graph::Graph at_shape(const graph::Graph& graph, const tensor::Shape& input) {
+/// The graph with its inputs' sizes known, for counting.
+graph::Graph at_shapes(const graph::Graph& graph, std::span<const tensor::Tensor> inputs) {
   graph::Graph g = graph;
-  graph::Value& v = g.value(g.inputs.at(0));
-  v.shape = input;
-  v.shape_known = true;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    graph::Value& v = g.value(g.inputs.at(i));
+    v.shape = inputs[i].shape();
+    v.shape_known = true;
+  }
   runtime::infer_shapes(g);
   return g;
 }
@@ -71,8 +73,8 @@ int64_t macs_of(const graph::Graph& g, const graph::Node& node) {
 
 }  // namespace
 
-int64_t count_macs(const graph::Graph& graph, const tensor::Shape& input) {
-  const graph::Graph g = at_shape(graph, input);
+int64_t count_macs(const graph::Graph& graph, std::span<const tensor::Tensor> inputs) {
+  const graph::Graph g = at_shapes(graph, inputs);
   int64_t macs = 0;
   for (graph::NodeId id = 0; id < g.node_count(); ++id) macs += macs_of(g, g.node(id));
   return macs;
@@ -85,11 +87,11 @@ int64_t constant_bytes(const graph::Graph& graph) {
   return bytes;
 }
 
-Energy estimate_energy(const graph::Graph& graph, const tensor::Shape& input) {
+Energy estimate_energy(const graph::Graph& graph, std::span<const tensor::Tensor> inputs) {
   // Picojoules; see the header.
   constexpr double kMultiplyF32 = 1.31, kAddF32 = 0.38, kMultiplyInt8 = 0.07, kAddInt32 = 0.03, kSramBit = 14.0 / 64,
                    kDramBit = 1300.0 / 64;
-  const graph::Graph g = at_shape(graph, input);
+  const graph::Graph g = at_shapes(graph, inputs);
   const auto producers = g.producers();
   double pj = 0;
   for (graph::NodeId id = 0; id < g.node_count(); ++id) {

@@ -1,5 +1,6 @@
 #pragma once
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,10 +20,11 @@ struct Latency {
   int64_t peak_activation_bytes = 0;
 };
 
-/// Runs the networks in turn (A B A B ...) on one input for about `seconds` in all, after a warm-up: figures that can
-/// be compared although the machine's speed drifts. One Latency a network.
-std::vector<Latency> measure_latency(const std::vector<const graph::Graph*>& networks, const tensor::Tensor& input,
-                                     double seconds, base::ThreadPool& pool, const base::Limits& limits);
+/// Runs the networks in turn (A B A B ...) on the same inputs for about `seconds` in all, after a warm-up: figures that
+/// can be compared although the machine's speed drifts. One Latency a network.
+std::vector<Latency> measure_latency(const std::vector<const graph::Graph*>& networks,
+                                     std::span<const tensor::Tensor> inputs, double seconds, base::ThreadPool& pool,
+                                     const base::Limits& limits);
 
 /// Joules an inference and where the number comes from.
 struct Energy {
@@ -35,7 +37,7 @@ struct Energy {
 /// Three Generations Shaped Google's TPUv4i", ISCA 2021, table 2 (7 nm): int8 multiply 0.07 pJ, f32 multiply 1.31,
 /// int32 add 0.03, f32 add 0.38, 64 bits from 1 MB SRAM 14, 64 bits from DDR 1300 (weights are read once an inference).
 /// 4-bit multiplies are extrapolated by the product of the operands' widths. An order of magnitude, good for ratios.
-Energy estimate_energy(const graph::Graph& graph, const tensor::Shape& input);
+Energy estimate_energy(const graph::Graph& graph, std::span<const tensor::Tensor> inputs);
 
 /// A counter of this machine: RAPL's package domains where they are readable, or `command`, an external meter that
 /// prints the joules used so far. std::nullopt where there is none.
@@ -51,8 +53,8 @@ class EnergyMeter {
   std::vector<std::string> counters_;
 };
 
-/// Multiply-adds of one sample in the products of a graph, from its inferred shapes at `input`.
-int64_t count_macs(const graph::Graph& graph, const tensor::Shape& input);
+/// Multiply-adds of one sample in the products of a graph, from its inferred shapes for `inputs`.
+int64_t count_macs(const graph::Graph& graph, std::span<const tensor::Tensor> inputs);
 
 /// Bytes of the constants as the file holds them.
 int64_t constant_bytes(const graph::Graph& graph);

@@ -105,10 +105,9 @@ std::vector<LayerError> compare_layers(const Graph& before, const Graph& after, 
   });
   for (int64_t at = 0; at < samples; at += batch) {
     const data::Batch data = dataset.batch(at, std::min(batch, samples - at), pool);
-    if (!data.values) continue;
-    const std::vector<Tensor> inputs{data.values};
-    a.run(inputs);
-    b.run(inputs);
+    if (data.empty()) continue;
+    a.run(data.inputs);
+    b.run(data.inputs);
     seen.clear();
   }
   for (size_t i = 0; i < layers.size(); ++i) {
@@ -129,8 +128,7 @@ Comparison evaluate(const Graph* before, const Graph& after, const data::Dataset
   std::unique_ptr<runtime::Session> baseline;
   if (before) baseline = std::make_unique<runtime::Session>(*before, pool, session_options);
   const bool probabilities = ends_in_softmax(after) && (!before || ends_in_softmax(*before));
-  const graph::Value& input = after.value(after.inputs.at(0));
-  const int64_t fixed = input.shape_known && !input.shape.empty() ? input.shape[0] : tensor::kUnknown;
+  const int64_t fixed = dataset.holds_runs() ? 1 : after.fixed_batch();
   const int64_t batch = fixed == tensor::kUnknown ? options.batch : fixed;
   c.labelled = dataset.has_labels();
   Sums output;
@@ -138,10 +136,9 @@ Comparison evaluate(const Graph* before, const Graph& after, const data::Dataset
   for (int64_t at = 0; at < dataset.size(); at += batch) {
     progress.check_cancelled();
     const data::Batch data = dataset.batch(at, std::min(batch, dataset.size() - at), pool);
-    if (data.values && fixed != tensor::kUnknown && data.size() < fixed) break;  // a fixed batch that cannot be filled
-    if (!data.values) continue;
-    const std::vector<Tensor> inputs{data.values};
-    const Tensor y = session.run(inputs).at(0);
+    if (data.empty()) continue;
+    if (fixed != tensor::kUnknown && data.size() < fixed) break;  // a fixed batch that cannot be filled
+    const Tensor y = session.run(data.inputs).at(0);
     const auto after_values = floats_of(y, "quantized");
     check_finite(after_values, before ? "quantized" : "");
     const int64_t n = data.size();
@@ -150,7 +147,7 @@ Comparison evaluate(const Graph* before, const Graph& after, const data::Dataset
     std::span<const float> before_values;
     Tensor x;
     if (baseline) {
-      x = baseline->run(inputs).at(0);
+      x = baseline->run(data.inputs).at(0);
       before_values = floats_of(x, "baseline");
       if (x.shape() != y.shape())
         base::fail_unsupported("", "the networks' first outputs differ in shape: " + tensor::to_string(x.shape()) +

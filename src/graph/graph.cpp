@@ -68,6 +68,13 @@ std::string Graph::name_of(const Node& node) const {
   return !node.name.empty() || node.output(0) == kNoValue ? node.name : value(node.output(0)).name;
 }
 
+int64_t Graph::fixed_batch() const {
+  for (const ValueId id : inputs)
+    if (value(id).shape_known && !value(id).shape.empty() && value(id).shape[0] != tensor::kUnknown)
+      return value(id).shape[0];
+  return tensor::kUnknown;
+}
+
 bool Graph::is_output(ValueId id) const { return std::find(outputs.begin(), outputs.end(), id) != outputs.end(); }
 
 ValueId Graph::find_value(std::string_view value_name) const {

@@ -85,6 +85,8 @@ class Graph {
 
   bool is_constant(ValueId id) const { return id != kNoValue && static_cast<bool>(value(id).constant); }
   bool is_output(ValueId id) const;
+  /// The batch that an input's first dimension fixes, or tensor::kUnknown: any.
+  int64_t fixed_batch() const;
   /// What people call a node: its name, or its first output's name where it has none.
   std::string name_of(const Node& node) const;
   /// The value of that name, or kNoValue. Linear in the number of values.

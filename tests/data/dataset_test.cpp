@@ -25,6 +25,8 @@ std::string flat_png(int64_t width, int64_t height, uint8_t value) {
   return {png.begin(), png.end()};
 }
 
+std::string npy(const tensor::Tensor& t) { return io::npy_file(t); }
+
 DatasetOptions with(std::string_view preprocessing) {
   DatasetOptions options;
   options.preprocessing = parse_preprocessing(preprocessing);
@@ -54,8 +56,8 @@ TEST_F(Pictures, AreReadSortedWithLabelsFromFolders) {
   ASSERT_TRUE(set->has_labels());
   for (int64_t i = 0; i < 6; ++i) {
     const Sample s = set->sample(i);
-    EXPECT_EQ(s.values.shape(), (Shape{1, 3, 4}));
-    EXPECT_EQ(s.values.values<float>()[0], static_cast<float>(i));
+    EXPECT_EQ(s.inputs[0].shape(), (Shape{1, 3, 4}));
+    EXPECT_EQ(s.inputs[0].values<float>()[0], static_cast<float>(i));
     EXPECT_EQ(s.label, i < 3 ? 0 : 1);
   }
   EXPECT_EQ(set->sample(4).name, "bee/4.png");
@@ -67,10 +69,10 @@ TEST_F(Pictures, AreReadSortedWithLabelsFromFolders) {
 
 TEST_F(Pictures, AssumesFromTheNetworksShapeAndSaysSo) {
   DatasetOptions options;
-  options.sample_shape = Shape{3, 8, 6};
+  options.inputs[0].shape = Shape{3, 8, 6};
   const auto set = open(folder_.path(), options);
-  EXPECT_EQ(set->sample(5).values.shape(), (Shape{3, 8, 6}));
-  EXPECT_EQ(set->sample(5).values.values<float>()[0], 5.0f / 255.0f);
+  EXPECT_EQ(set->sample(5).inputs[0].shape(), (Shape{3, 8, 6}));
+  EXPECT_EQ(set->sample(5).inputs[0].values<float>()[0], 5.0f / 255.0f);
   ASSERT_EQ(set->notes().size(), 2u);
   EXPECT_NE(set->notes()[1].find("assumed: order=rgb,resize=6x8,scale=1/255,layout=nchw"), std::string::npos);
 }
@@ -79,7 +81,7 @@ TEST_F(Pictures, AreSelectedByShuffleThenOffsetThenLimit) {
   const auto values = [&](const DatasetOptions& options) {
     const auto set = open(folder_.path(), options);
     std::vector<float> out;
-    for (int64_t i = 0; i < set->size(); ++i) out.push_back(set->sample(i).values.values<float>()[0]);
+    for (int64_t i = 0; i < set->size(); ++i) out.push_back(set->sample(i).inputs[0].values<float>()[0]);
     return out;
   };
   DatasetOptions options = with("order=grey");
@@ -112,11 +114,11 @@ TEST_F(Pictures, BatchesAreTheSameForAnyNumberOfThreads) {
   base::ThreadPool one(1), three(3);
   const int64_t indices[] = {5, 0, 3};
   const Batch a = set->batch(indices, one), b = set->batch(indices, three);
-  ASSERT_EQ(a.values.shape(), (Shape{3, 1, 3, 4}));
-  EXPECT_EQ(a.values.values<float>()[0], 5.0f);
-  EXPECT_EQ(a.values.values<float>()[12], 0.0f);
-  EXPECT_EQ(a.values.values<float>()[24], 3.0f);
-  EXPECT_TRUE(std::equal(a.values.bytes().begin(), a.values.bytes().end(), b.values.bytes().begin()));
+  ASSERT_EQ(a.inputs[0].shape(), (Shape{3, 1, 3, 4}));
+  EXPECT_EQ(a.inputs[0].values<float>()[0], 5.0f);
+  EXPECT_EQ(a.inputs[0].values<float>()[12], 0.0f);
+  EXPECT_EQ(a.inputs[0].values<float>()[24], 3.0f);
+  EXPECT_TRUE(std::equal(a.inputs[0].bytes().begin(), a.inputs[0].bytes().end(), b.inputs[0].bytes().begin()));
   EXPECT_EQ(a.labels, b.labels);
   EXPECT_EQ(a.names, (std::vector<std::string>{"bee/5.png", "ant/0.png", "bee/3.png"}));
   EXPECT_EQ(set->batch(4, 10, three).size(), 2);
@@ -131,8 +133,8 @@ TEST_F(Pictures, BadOnesAreErrorsUnlessSkipped) {
   const auto set = open(folder_.path(), options);
   const Batch batch = set->batch(0, 3, pool);
   EXPECT_EQ(batch.indices, (std::vector<int64_t>{0, 2}));
-  EXPECT_EQ(batch.values.shape(), (Shape{2, 1, 3, 4}));
-  EXPECT_EQ(batch.values.values<float>()[12], 2.0f);
+  EXPECT_EQ(batch.inputs[0].shape(), (Shape{2, 1, 3, 4}));
+  EXPECT_EQ(batch.inputs[0].values<float>()[12], 2.0f);
   set->batch(0, 6, pool);
   EXPECT_EQ(set->skipped(), 1);  // counted once however often it is met
   const int64_t only_bad[] = {1};
@@ -142,7 +144,7 @@ TEST_F(Pictures, BadOnesAreErrorsUnlessSkipped) {
 
 TEST_F(Pictures, SkipBadDoesNotHideAWrongPreprocessing) {
   DatasetOptions options = with("order=grey");
-  options.sample_shape = Shape{1, 8, 8};
+  options.inputs[0].shape = Shape{1, 8, 8};
   options.skip_bad = true;
   base::ThreadPool pool(1);
   expect_error(ErrorKind::kUnsupported, "its shape is [1,3,4], the network takes [1,8,8]",
@@ -152,7 +154,7 @@ TEST_F(Pictures, SkipBadDoesNotHideAWrongPreprocessing) {
 TEST_F(Pictures, SayWhichFlagHelpsWhenTheShapeIsWrong) {
   const auto refused = [&](std::string_view preprocessing, const Shape& shape, const std::string& part) {
     DatasetOptions options = with(preprocessing);
-    options.sample_shape = shape;
+    options.inputs[0].shape = shape;
     expect_error(ErrorKind::kUnsupported, part, [&] { open(folder_.path(), options)->sample(0); });
   };
   refused("order=grey", {1, 8, 9}, "--preprocess with resize=9x8 or crop=9x8");
@@ -177,7 +179,7 @@ TEST(OpenDataset, ReadsAZipAsItsFolder) {
                                                                 {.name = "notes.txt", .data = "x"}}));
   const auto set = open(path, with("order=grey"));
   ASSERT_EQ(set->size(), 2);
-  EXPECT_EQ(set->sample(0).values.values<float>()[0], 10.0f);
+  EXPECT_EQ(set->sample(0).inputs[0].values<float>()[0], 10.0f);
   EXPECT_EQ(set->sample(0).label, 3);
   EXPECT_EQ(set->sample(1).label, 7);
   ASSERT_EQ(set->notes().size(), 1u);
@@ -189,7 +191,7 @@ TEST(OpenDataset, ReadsOneImage) {
   ASSERT_EQ(set->size(), 1);
   EXPECT_FALSE(set->has_labels());
   EXPECT_EQ(set->sample(0).name, "cat.png");
-  EXPECT_EQ(set->sample(0).values.values<float>()[3], 9.0f);
+  EXPECT_EQ(set->sample(0).inputs[0].values<float>()[3], 9.0f);
 }
 
 TEST(OpenDataset, ReadsCifarWithItsLabels) {
@@ -199,8 +201,8 @@ TEST(OpenDataset, ReadsCifarWithItsLabels) {
   const auto set = open(folder.write("test.bin", records), with("order=rgb"));
   ASSERT_EQ(set->size(), 4);
   EXPECT_EQ(set->sample(2).label, 2);
-  EXPECT_EQ(set->sample(2).values.shape(), (Shape{3, 32, 32}));
-  EXPECT_EQ(set->sample(2).values.values<float>()[5], 102.0f);
+  EXPECT_EQ(set->sample(2).inputs[0].shape(), (Shape{3, 32, 32}));
+  EXPECT_EQ(set->sample(2).inputs[0].values<float>()[5], 102.0f);
 }
 
 TEST(OpenDataset, TakesAFileCalledBinForCifarWhateverItsFirstPixels) {
@@ -208,7 +210,7 @@ TEST(OpenDataset, TakesAFileCalledBinForCifarWhateverItsFirstPixels) {
   std::string record(3073, '\0');
   record[2] = 8;  // with the label and the first pixel the beginning of an idx header
   record[3] = 1;
-  EXPECT_EQ(open(folder.write("test.bin", record), with("order=rgb"))->sample(0).values.values<float>()[1], 8.0f);
+  EXPECT_EQ(open(folder.write("test.bin", record), with("order=rgb"))->sample(0).inputs[0].values<float>()[1], 8.0f);
 }
 
 TEST(OpenDataset, ReadsIdxWithTheLabelsBesideIt) {
@@ -217,8 +219,8 @@ TEST(OpenDataset, ReadsIdxWithTheLabelsBesideIt) {
   EXPECT_FALSE(open(path, with("order=grey"))->has_labels());
   folder.write("t-labels-idx1-ubyte", {"\0\0\x08\1\0\0\0\2\4\5", 10});
   const auto set = open(path, with("order=grey"));
-  EXPECT_EQ(set->sample(1).values.shape(), (Shape{1, 1, 2}));
-  EXPECT_EQ(set->sample(1).values.values<float>()[1], static_cast<float>('d'));
+  EXPECT_EQ(set->sample(1).inputs[0].shape(), (Shape{1, 1, 2}));
+  EXPECT_EQ(set->sample(1).inputs[0].values<float>()[1], static_cast<float>('d'));
   EXPECT_EQ(set->sample(1).label, 5);
   EXPECT_NE(set->describe().find("t-labels-idx1-ubyte beside it"), std::string::npos);
   folder.write("t-labels-idx1-ubyte", {"\0\0\x08\1\0\0\0\3\4\5\6", 11});
@@ -233,19 +235,19 @@ TEST(OpenDataset, ReadsArraysAsTheyAre) {
   const int16_t values[] = {1, 2, 3, 4, 5, 6};
   const auto path = folder.write("x.npy", io::npy_file(tensor::Tensor::of<int16_t>({2, 3}, values)));
   DatasetOptions options = with("scale=1/255");
-  options.sample_shape = Shape{1, 3, 1};
+  options.inputs[0].shape = Shape{1, 3, 1};
   const auto set = open(path, options);
   ASSERT_EQ(set->size(), 2);
-  EXPECT_EQ(set->sample(1).values.shape(), (Shape{1, 3, 1}));
-  EXPECT_EQ(set->sample(1).values.values<float>()[2], 6.0f);
+  EXPECT_EQ(set->sample(1).inputs[0].shape(), (Shape{1, 3, 1}));
+  EXPECT_EQ(set->sample(1).inputs[0].values<float>()[2], 6.0f);
   ASSERT_EQ(set->notes().size(), 2u);
   EXPECT_NE(set->notes()[0].find("is not applied"), std::string::npos);
   EXPECT_NE(set->notes()[1].find("samples of shape [3] are read as [1,3,1]"), std::string::npos);
-  options.sample_shape = Shape{4};
+  options.inputs[0].shape = Shape{4};
   expect_error(ErrorKind::kUnsupported, "its shape is [3], the network takes [4]",
                [&] { open(path, options)->sample(0); });
-  options.sample_shape = Shape{tensor::kUnknown};
-  EXPECT_EQ(open(path, options)->sample(0).values.shape(), Shape{3});
+  options.inputs[0].shape = Shape{tensor::kUnknown};
+  EXPECT_EQ(open(path, options)->sample(0).inputs[0].shape(), Shape{3});
 }
 
 TEST(OpenDataset, RefusesArraysThatAreNoSamples) {
@@ -265,17 +267,16 @@ TEST(OpenDataset, TakesTheArrayOfTheInputsNameFromAnNpz) {
   const TemporaryFolder folder;
   const float x[] = {1, 2}, other[] = {3, 4};
   const int64_t labels[] = {7, 8};
-  const auto npy = [](const tensor::Tensor& t) { return io::npy_file(t); };
   const auto two = folder.write(
       "two.npz", test::zip_bytes({{.name = "a.npy", .data = npy(tensor::Tensor::of<float>({2}, x))},
                                   {.name = "b.npy", .data = npy(tensor::Tensor::of<float>({2}, other))},
                                   {.name = "y.npy", .data = npy(tensor::Tensor::of<int64_t>({2}, labels))}}));
   DatasetOptions options;
-  options.input_name = "b";
+  options.inputs[0].name = "b";
   const auto set = open(two, options);
-  EXPECT_EQ(set->sample(1).values.values<float>()[0], 4.0f);
+  EXPECT_EQ(set->sample(1).inputs[0].values<float>()[0], 4.0f);
   EXPECT_EQ(set->sample(1).label, 8);
-  options.input_name = "c";
+  options.inputs[0].name = "c";
   expect_error(ErrorKind::kUnsupported, "has no array called \"c\"; it holds \"a\", \"b\", \"y\"",
                [&] { open(two, options); });
   EXPECT_EQ(open(test::expected_path("two.npz"), options)->sample(1).label, 1);
@@ -285,16 +286,91 @@ TEST(OpenDataset, TakesTheArrayOfTheInputsNameFromAnNpz) {
   expect_error(ErrorKind::kMalformed, "has 1 samples and 2 labels", [&] { open(uneven, {}); });
 }
 
+TEST(OpenDataset, FeedsEveryInputTheArrayOfItsNameInItsElementType) {
+  const TemporaryFolder folder;
+  const double ids[] = {1, 2, 3, 4, 5, 6};
+  const float mask[] = {0, 1};
+  const auto path = folder.write(
+      "two.npz", test::zip_bytes({{.name = "ids.npy", .data = npy(tensor::Tensor::of<double>({2, 3}, ids))},
+                                  {.name = "mask.npy", .data = npy(tensor::Tensor::of<float>({2}, mask))}}));
+  DatasetOptions options;
+  options.inputs = {{"mask", tensor::DType::boolean, Shape{}}, {"ids", tensor::DType::i64, Shape{tensor::kUnknown}}};
+  const auto set = open(path, options);
+  base::ThreadPool pool(1);
+  const Batch batch = set->batch(0, 5, pool);
+  ASSERT_EQ(batch.inputs.size(), 2u);
+  EXPECT_EQ(batch.inputs[0].shape(), (Shape{2}));
+  EXPECT_EQ(batch.inputs[0].dtype(), tensor::DType::boolean);
+  EXPECT_EQ(batch.inputs[1].shape(), (Shape{2, 3}));
+  EXPECT_EQ(batch.inputs[1].values<int64_t>()[5], 6);
+  options.inputs[1].shape = Shape{4};
+  expect_error(ErrorKind::kUnsupported, "input \"ids\": its shape is [3], the network takes [4]",
+               [&] { open(path, options)->sample(0); });
+  options.inputs[1].name = "tokens";
+  expect_error(ErrorKind::kUnsupported, "has no array called \"tokens\"; it holds \"ids\", \"mask\"",
+               [&] { open(path, options); });
+  const auto image = folder.write("x.png", flat_png(2, 2, 1));
+  expect_error(ErrorKind::kUnsupported, "the network has 2 inputs", [&] { open(image, options); });
+  const auto array = folder.write("x.npy", npy(tensor::Tensor::of<float>({2}, mask)));
+  expect_error(ErrorKind::kUnsupported, "is one array, the network has 2 inputs", [&] { open(array, options); });
+  const float three[] = {1, 2, 3};
+  const auto uneven = folder.write(
+      "uneven.npz", test::zip_bytes({{.name = "ids.npy", .data = npy(tensor::Tensor::of<double>({2, 3}, ids))},
+                                     {.name = "mask.npy", .data = npy(tensor::Tensor::of<float>({3}, three))}}));
+  options.inputs[1].name = "ids";
+  expect_error(ErrorKind::kMalformed, "its arrays hold 3 and 2 samples", [&] { open(uneven, options); });
+}
+
+TEST(OpenDataset, ConvertsOnlyWhatTheElementTypeHoldsExactly) {
+  const TemporaryFolder folder;
+  const float values[] = {1.5f, 300.0f, -1.0f};
+  const auto path = folder.write("x.npy", npy(tensor::Tensor::of<float>({3}, values)));
+  DatasetOptions options;
+  options.inputs[0].dtype = tensor::DType::i32;
+  expect_error(ErrorKind::kUnsupported, "is 1.500000, the network takes i32", [&] { open(path, options)->sample(0); });
+  EXPECT_EQ(open(path, options)->sample(1).inputs[0].values<int32_t>()[0], 300);
+  options.inputs[0].dtype = tensor::DType::u8;
+  expect_error(ErrorKind::kUnsupported, "is 300, the network takes u8", [&] { open(path, options)->sample(1); });
+  expect_error(ErrorKind::kUnsupported, "is -1, the network takes u8", [&] { open(path, options)->sample(2); });
+  options.inputs[0].dtype = tensor::DType::boolean;
+  expect_error(ErrorKind::kUnsupported, "is 300, the network takes bool", [&] { open(path, options)->sample(1); });
+}
+
+TEST(OpenDataset, ReadsAFolderOfNpzFilesAsRunsWithTheirOwnBatch) {
+  const TemporaryFolder folder;
+  const float values[] = {1, 2, 3, 4, 5, 6};
+  const auto run = [&](const std::string& name, int64_t rows) {
+    const std::span<const float> part(values, static_cast<size_t>(2 * rows));
+    folder.write(name, test::zip_bytes({{.name = "x.npy", .data = npy(tensor::Tensor::of<float>({rows, 2}, part))}}));
+  };
+  run("b.npz", 3);
+  run("a.npz", 1);
+  folder.write("notes.txt", "no run");
+  DatasetOptions options;
+  options.inputs = {{"x", tensor::DType::f32, Shape{2}}};
+  const auto set = open(folder.path(), options);
+  base::ThreadPool pool(1);
+  ASSERT_EQ(set->size(), 2);
+  EXPECT_TRUE(set->holds_runs());
+  EXPECT_EQ(set->batch(0, 1, pool).inputs[0].shape(), (Shape{1, 2}));
+  EXPECT_EQ(set->batch(1, 1, pool).inputs[0].shape(), (Shape{3, 2}));
+  ASSERT_EQ(set->notes().size(), 1u);
+  EXPECT_NE(set->notes()[0].find("1 file is no .npz"), std::string::npos);
+  options.inputs[0].shape = Shape{3};
+  expect_error(ErrorKind::kUnsupported, "its shape is [1,2], the network takes [?,3]",
+               [&] { open(folder.path(), options)->sample(0); });
+}
+
 TEST(OpenDataset, NamesWhatItKnowsWhenItKnowsNothing) {
   const TemporaryFolder folder;
   expect_error(ErrorKind::kUnsupported, "it reads folders and zip files",
                [&] { open(folder.write("x.dat", "hello"), {}); });
-  expect_error(ErrorKind::kMalformed, "the folder holds no .jpg", [&] { open(folder.path(), {}); });
+  expect_error(ErrorKind::kMalformed, "holds no .jpg", [&] { open(folder.path(), {}); });
   expect_error(ErrorKind::kIo, "", [&] { open(folder.path() / "absent", {}); });
   const auto zip = folder.write("x.zip", test::zip_bytes({{.name = "a.txt", .data = "x"}}));
-  expect_error(ErrorKind::kMalformed, "the zip file holds no .jpg", [&] { open(zip, {}); });
+  expect_error(ErrorKind::kMalformed, "holds no .jpg", [&] { open(zip, {}); });
   DatasetOptions options;
-  options.sample_shape = Shape{49, 10, 5};
+  options.inputs[0].shape = Shape{49, 10, 5};
   const auto image = folder.write("x.png", flat_png(2, 2, 1));
   expect_error(ErrorKind::kUnsupported, "which is no image of 1 or 3 channels", [&] { open(image, options); });
 }

@@ -18,7 +18,7 @@ class NamedSource final : public Source {
       : names_(std::move(names)), own_(std::move(own)) {}
   int64_t size() const override { return static_cast<int64_t>(names_.size()); }
   std::string name(int64_t i) const override { return names_[static_cast<size_t>(i)]; }
-  std::variant<io::Image, tensor::Tensor> read(int64_t, io::Orientation) const override { return io::Image(); }
+  Reading read(int64_t, io::Orientation) const override { return io::Image(); }
   bool holds_images() const override { return true; }
   Integers own_labels() const override { return own_; }
   std::string what() const override { return "names"; }

@@ -12,7 +12,7 @@ std::unique_ptr<Dataset> open(const char* name, std::string_view preprocessing, 
                               const LabelOptions& labels = {}) {
   DatasetOptions options;
   if (!preprocessing.empty()) options.preprocessing = parse_preprocessing(preprocessing);
-  options.sample_shape = shape;
+  options.inputs[0].shape = shape;
   options.labels = labels;
   return open_dataset(test::shared_data() / name, options, {});
 }
@@ -24,7 +24,7 @@ TEST(SharedData, ImageNet) {
   EXPECT_EQ(set->sample(2).label, 3);
   EXPECT_EQ(set->sample(2).name, "003_n01491361_tiger_shark.jpg");
   base::ThreadPool pool;
-  EXPECT_EQ(set->batch(0, 8, pool).values.shape(), (Shape{8, 3, 224, 224}));
+  EXPECT_EQ(set->batch(0, 8, pool).inputs[0].shape(), (Shape{8, 3, 224, 224}));
 }
 
 TEST(SharedData, Cifar) {
