@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "io/hash/sha256.h"
 #include "model/open.h"
 
 namespace nibble::cli {
@@ -21,6 +22,14 @@ void Context::write_json(const io::Json& value) const {
   file.commit();
 }
 
+void Context::write_html(const std::string& page) const {
+  if (html.empty()) return;
+  base::AtomicFile file(html, force);
+  file.write(page);
+  file.commit();
+  console->line("report", html.string());
+}
+
 void add_common_flags(CLI::App& command, Context& context, bool with_json) {
   command.add_option("--threads", context.threads, "threads to use (default: every core this process may use)")
       ->type_name("N");
@@ -32,6 +41,26 @@ void add_common_flags(CLI::App& command, Context& context, bool with_json) {
   if (with_json)
     command.add_option("--json", context.json, "write everything that is printed, and more, as JSON")
         ->type_name("FILE");
+}
+
+void add_html_flag(CLI::App& command, Context& context) {
+  command.add_option("--html", context.html, "write a report for people: one page that needs no network")
+      ->type_name("FILE");
+}
+
+std::vector<eval::InputFile> hashed_inputs(const std::vector<std::pair<std::string, std::filesystem::path>>& files) {
+  std::vector<eval::InputFile> inputs;
+  for (const auto& [role, path] : files) {
+    if (path.empty()) continue;
+    const auto& named = path.has_filename() ? path : path.parent_path();  // "images/" is images
+    inputs.push_back({role, named.filename().string(), io::sha256_of_path(path)});
+    auto external = path;
+    external += ".data";
+    std::error_code error;
+    if (path.extension() == ".onnx" && std::filesystem::is_regular_file(external, error))
+      inputs.push_back({role + ", external data", external.filename().string(), io::sha256_of_path(external)});
+  }
+  return inputs;
 }
 
 void add_data_flags(CLI::App& command, DataFlags& flags) {

@@ -12,6 +12,7 @@
 #include "cli/console.h"
 #include "data/dataset.h"
 #include "data/description.h"
+#include "eval/report.h"
 #include "graph/graph.h"
 #include "io/json/json.h"
 
@@ -22,7 +23,7 @@ struct Context {
   int threads = 0;
   bool quiet = false;
   int verbose = 0;
-  std::filesystem::path json;
+  std::filesystem::path json, html;
   bool force = false;
   std::vector<std::string> limit_flags;
   base::Limits limits;
@@ -36,10 +37,21 @@ struct Context {
   void start();
   /// Writes the --json file, if one was asked for.
   void write_json(const io::Json& json) const;
+  /// Writes the --html file, and says so.
+  void write_html(const std::string& page) const;
+  /// Whether a report will be written, so that what only reports need is worth computing.
+  bool wants_report() const { return !json.empty() || !html.empty(); }
 };
 
 /// Adds --threads, --quiet, -v, --limit and, where the command measures something, --json.
 void add_common_flags(CLI::App& command, Context& context, bool with_json);
+
+/// Adds --html.
+void add_html_flag(CLI::App& command, Context& context);
+
+/// The files of a report with their hashes: a role and a path each, empty paths left out. A network's external data
+/// follows it.
+std::vector<eval::InputFile> hashed_inputs(const std::vector<std::pair<std::string, std::filesystem::path>>& files);
 
 /// The flags that say what the data is and how it becomes input.
 struct DataFlags {

@@ -7,6 +7,7 @@
 
 #include "cli/command.h"
 #include "codec/format.h"
+#include "eval/weights.h"
 #include "graph/products.h"
 #include "quant/plan/plan.h"
 #include "quant/prepare/prepare.h"
@@ -63,16 +64,7 @@ std::vector<WeightRow> weight_rows(const graph::Graph& graph) {
     row.shape = tensor::to_string(w.shape());
     row.elements = w.elements();
     row.bytes = codec::stored_bytes(w);
-    row.format = std::string(name_of(w.dtype()));
-    if (const auto& q = w.quantization()) {
-      row.format = std::string(q->format->name);
-      if (q->block)
-        row.format += fmt::format(", group {}", q->block);
-      else
-        row.format += q->scale.elements() == 1 ? ", per tensor" : ", per channel";
-      if (q->zero) row.format += ", zero point";
-      if (q->offset) row.format += ", offset";
-    }
+    row.format = eval::format_text(w);
     row.bits = 8.0 * static_cast<double>(row.bytes) / static_cast<double>(std::max<int64_t>(1, row.elements));
     rows.push_back(std::move(row));
   }
