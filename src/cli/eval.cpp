@@ -67,17 +67,18 @@ void fill_costs(eval::Report& report, const graph::Graph* before, const graph::G
   context.console->line(
       "measure", fmt::format("latency at batch 1, {} threads, about {} s", context.pool->threads(), flags.seconds));
   const auto meter = eval::EnergyMeter::open(flags.energy_command);
-  auto times = eval::measure_latency(networks, one.values, flags.seconds, *context.pool, context.limits);
+  const std::vector<tensor::Tensor> inputs{one.values};
+  eval::LatencyOptions options{flags.seconds, context.limits};
+  auto times = eval::measure_latency(networks, inputs, options, *context.pool, *context.console);
   const auto side = [&](eval::Side& s, const graph::Graph& g, eval::Latency latency) {
     s.memory_bytes = eval::constant_bytes(g) + latency.peak_activation_bytes;
     if (meter) {
       // The counter sees the whole machine, so this network runs alone, long enough for the counter's steps.
       const double start = meter->joules();
-      const auto runs =
-          eval::measure_latency({&g}, one.values, std::max(2.0, flags.seconds), *context.pool, context.limits)[0]
-              .runs.size() +
-          2;
-      s.energy = eval::Energy{(meter->joules() - start) / static_cast<double>(runs), false, meter->source()};
+      options.seconds = std::max(2.0, flags.seconds);
+      const auto alone = eval::measure_latency({&g}, inputs, options, *context.pool, *context.console)[0];
+      const auto runs = static_cast<double>(alone.runs.size()) + static_cast<double>(alone.warm_up_runs);
+      s.energy = eval::Energy{(meter->joules() - start) / runs, false, meter->source()};
     } else {
       s.energy = eval::estimate_energy(g, one.values.shape());
     }

@@ -9,6 +9,7 @@
 #include "codec/format.h"
 #include "eval/weights.h"
 #include "graph/products.h"
+#include "quant/check/check.h"
 #include "quant/plan/plan.h"
 #include "quant/prepare/prepare.h"
 
@@ -71,27 +72,13 @@ std::vector<WeightRow> weight_rows(const graph::Graph& graph) {
   return rows;
 }
 
-/// A channel whose largest weight is far above the median channel's costs every other value its precision where one
-/// scale serves a tensor, and hints at dead channels where it is zero.
+/// What is worth knowing of the weights. A channel whose largest weight is far above the median channel's costs every
+/// other value its precision where one scale serves a tensor, and hints at dead channels where it is zero.
 std::vector<std::string> findings(const graph::Graph& graph, const quant::Plan& plan) {
   std::vector<std::string> out;
   for (const quant::LayerPlan& layer : plan.layers) {
-    if (layer.bits == 16 || layer.transposed) continue;
-    const auto w = graph.value(layer.weight).constant.values<float>();
-    std::vector<float> largest;
-    int64_t dead = 0;
-    for (int64_t r = 0; r < layer.rows; ++r) {
-      float m = 0;
-      for (int64_t c = 0; c < layer.columns; ++c)
-        m = std::max(m, std::fabs(w[static_cast<size_t>(r * layer.columns + c)]));
-      largest.push_back(m);
-      dead += m == 0;
-    }
-    auto sorted = largest;
-    std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2), sorted.end());
-    const float median = sorted[sorted.size() / 2];
-    const auto outliers =
-        std::count_if(largest.begin(), largest.end(), [&](float m) { return median > 0 && m > 20 * median; });
+    if (layer.bits == 16) continue;
+    const auto [outliers, dead] = quant::channel_remarks(graph, layer);
     const std::string name = base::printable(layer.name, 40);
     if (outliers)
       out.push_back(

@@ -53,11 +53,7 @@ Json side_json(const Side& s) {
                  {"file_bytes", s.file_bytes},
                  {"bits_per_weight", s.bits_per_weight},
                  {"memory_bytes", s.memory_bytes}};
-  if (s.latency)
-    o.emplace_back("latency_seconds", Json::Object{{"p50", s.latency->p50()},
-                                                   {"p90", s.latency->p90()},
-                                                   {"p99", s.latency->p99()},
-                                                   {"runs", static_cast<int64_t>(s.latency->runs.size())}});
+  if (s.latency) o.emplace_back("latency_seconds", to_json(*s.latency));
   if (s.energy)
     o.emplace_back(
         "energy",
@@ -159,9 +155,12 @@ std::vector<BillRow> bill(const Report& r) {
     row(fmt::format("latency p50 ({} threads)", r.threads), two ? seconds_text(b.latency->p50()) : "",
         seconds_text(r.after.latency->p50()),
         two ? ratio_text(b.latency->p50(), r.after.latency->p50(), "faster", "slower") : "");
-    row("        p90 / p99",
-        two ? fmt::format("{} / {}", seconds_text(b.latency->p90()), seconds_text(b.latency->p99())) : "",
-        fmt::format("{} / {}", seconds_text(r.after.latency->p90()), seconds_text(r.after.latency->p99())));
+    const auto slow = [](const Latency& l) {
+      return seconds_text(l.p90()) + " / " + (l.has_p99() ? seconds_text(l.p99()) : "-");
+    };
+    row("        p90 / p99", two ? slow(*b.latency) : "", slow(*r.after.latency),
+        fmt::format("{} runs{}", r.after.latency->runs.size(),
+                    r.after.latency->has_p99() ? "" : ", too few for a p99 (--seconds)"));
     row("memory in nibble", two ? bytes_text(b.memory_bytes) : "", bytes_text(r.after.memory_bytes),
         "weights and activations, batch 1");
   }
@@ -192,6 +191,13 @@ std::string to_text(const Report& r, bool all_layers) {
   if (!sentence.empty()) text += "\n  " + wrapped(sentence, 2, 2) + "\n";
   if (!r.next.empty()) text += "  To do better: " + r.next + "\n";
   return text;
+}
+
+io::Json to_json(const Latency& latency) {
+  return Json::Object{{"p50", latency.p50()},
+                      {"p90", latency.has_p90() ? Json(latency.p90()) : Json()},
+                      {"p99", latency.has_p99() ? Json(latency.p99()) : Json()},
+                      {"runs", static_cast<int64_t>(latency.runs.size())}};
 }
 
 io::Json to_json(const std::vector<InputFile>& files) {

@@ -5,6 +5,7 @@
 
 #include "eval/cost.h"
 #include "eval/evaluate.h"
+#include "eval/latency.h"
 #include "eval/weights.h"
 #include "io/json/json.h"
 
@@ -22,6 +23,9 @@ struct Side {
 
 /// Version of the JSON's form; a member that changes its meaning or goes away raises it, a new one does not.
 inline constexpr int kReportSchema = 1;
+
+/// {"p50": ..., "p90": ..., "p99": ..., "runs": ...} in seconds; percentiles that too few runs stand for are null.
+io::Json to_json(const Latency& latency);
 
 /// A file that went into a report.
 struct InputFile {
