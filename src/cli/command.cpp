@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "base/file.h"
 #include "io/hash/sha256.h"
 #include "model/open.h"
 
@@ -13,20 +12,22 @@ void Context::start() {
   console = std::make_unique<Console>(quiet);
   if (threads < 0 || threads > 1024) base::fail_usage("--threads", "takes a number from 1 to 1024 (0: every core)");
   pool = std::make_unique<base::ThreadPool>(threads);
+  if (!json.empty() && json.lexically_normal() == html.lexically_normal())
+    base::fail_usage("--html", "names the same file as --json");
+  if (!json.empty()) json_file = std::make_unique<base::AtomicFile>(json, force);
+  if (!html.empty()) html_file = std::make_unique<base::AtomicFile>(html, force);
 }
 
 void Context::write_json(const io::Json& value) const {
-  if (json.empty()) return;
-  base::AtomicFile file(json, force);
-  file.write(io::to_text(value) + "\n");
-  file.commit();
+  if (!json_file) return;
+  json_file->write(io::to_text(value) + "\n");
+  json_file->commit();
 }
 
 void Context::write_html(const std::string& page) const {
-  if (html.empty()) return;
-  base::AtomicFile file(html, force);
-  file.write(page);
-  file.commit();
+  if (!html_file) return;
+  html_file->write(page);
+  html_file->commit();
   console->line("report", html.string());
 }
 

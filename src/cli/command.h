@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "base/file.h"
 #include "base/limits.h"
 #include "base/thread_pool.h"
 #include "cli/console.h"
@@ -29,11 +30,12 @@ struct Context {
   base::Limits limits;
   std::string command_line;
 
+  std::unique_ptr<base::AtomicFile> json_file, html_file;  ///< opened by start()
   std::unique_ptr<Console> console;
   std::unique_ptr<base::ThreadPool> pool;
   int exit_status = 0;
 
-  /// Called once the flags are known.
+  /// Called once the flags are known. Opens the reports, so that one that cannot be written is refused before any work.
   void start();
   /// Writes the --json file, if one was asked for.
   void write_json(const io::Json& json) const;

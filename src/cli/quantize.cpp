@@ -76,8 +76,8 @@ eval::Page page_of(const quant::Plan& plan, std::vector<eval::WeightError> weigh
     page.layers.push_back(std::move(l));
   }
   page.layers_text =
-      "Signal to quantization noise (SQNR) of the weights in decibels, more is better. bits: a weight, scales "
-      "included.";
+      "Signal to quantization noise (SQNR) of the weights in decibels, more is better. The bits of a weight count its "
+      "scales.";
   page.weights = std::move(weights);
   return page;
 }

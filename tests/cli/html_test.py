@@ -6,7 +6,7 @@ import os
 import re
 
 from chromium import Browser
-from harness import check, finish, path, read, refused, succeeds, write
+from harness import check, finish, nothing_left, path, read, refused, succeeds, write
 from onnx_file import classifier, images_npy, model, node, normal, value
 
 # Names that would be markup, end a script, an attribute or a comment, or turn the reading direction.
@@ -34,8 +34,13 @@ succeeds("eval", net, "--data", data, "--labels", labels, "--no-latency", "--htm
 succeeds("eval", hostile, "--scheme", "W4A16", "--data", data, "--no-latency", "--html", "hostile.html", "--json", "hostile.json")
 
 # Written as every other output is.
-refused(2, "eval", net, "--data", data, "--no-latency", "--html", "eval.html", says=["eval.html", "exists", "--force"], out=True)
-refused(5, "eval", net, "--data", data, "--no-latency", "--html", "missing/eval.html", says="missing", out=True)
+refused(2, "eval", net, "--data", data, "--no-latency", "--html", "eval.html", says=["eval.html", "exists", "--force"])
+refused(5, "eval", net, "--data", data, "--no-latency", "--html", "missing/eval.html", says="missing")
+refused(2, "eval", net, "--data", data, "--html", "./same", "--json", "same", says=["--html", "--json"])
+refused(2, "quantize", net, "-o", "fresh.onnx", "--html", "eval.html", says=["eval.html", "exists"])
+check(not os.path.exists(path("fresh.onnx")) and not os.path.exists(path("same")), "a report was refused after the work was done")
+refused(5, "eval", net, "--data", "missing", "--html", "left.html", says="missing")
+nothing_left("a refusal")
 refused(2, "quantize", net, "--dry-run", "--html", "dry.html", says=["--html", "--dry-run"])
 check(not os.path.exists(path("dry.html")), "--dry-run wrote a page")
 again = ["quantize", net, "-o", "again.onnx", "--html", "again.html", "--force"]

@@ -124,13 +124,13 @@ Page page_of(const Report& r) {
   page.weights = r.weights;
   const size_t left = static_cast<size_t>(std::count_if(
       r.weights.begin(), r.weights.end(), [](const auto& w) { return w.stored.quantization() && !w.real; }));
-  page.layers_text = !page.two
-                         ? "bits: a weight, scales included."
-                         : fmt::format(
-                               "Signal to quantization noise (SQNR) in decibels, more is better: of the weights, and "
-                               "of the layer's output over {} "
-                               "samples, which has lost what earlier layers lost too. bits: a weight, scales included.",
-                               r.comparison.layer_samples);
+  page.layers_text =
+      !page.two ? "The bits of a weight count its scales."
+                : fmt::format(
+                      "Signal to quantization noise (SQNR) in decibels, more is better: of the weights, and "
+                      "of the layer's output over {} "
+                      "samples, which has lost what earlier layers lost too. The bits of a weight count its scales.",
+                      r.comparison.layer_samples);
   if (left)
     page.layers_text += fmt::format(" {} {} no counterpart of the same shape in the baseline.", left,
                                     left == 1 ? "weight has" : "weights have");

@@ -19,7 +19,9 @@ using graph::Graph;
 using graph::ValueId;
 using tensor::Tensor;
 
-constexpr float kLeastNormalF16 = 6.103515625e-5f;  // 2^-14
+// 16-bit floats end at 2^-24. Below 2^-20 a scale has fewer than five binary digits, and rounding it moves the
+// outermost of 16 levels by up to half a step.
+constexpr float kLeastGoodF16 = 0x1p-20f;
 
 class Findings {
  public:
@@ -103,7 +105,7 @@ void check_scales(const Graph& graph, const LayerPlan& layer, Findings& findings
   const auto values = w.values<float>();
   const int64_t row_stride = layer.transposed ? 1 : layer.columns, column_stride = layer.transposed ? layer.rows : 1;
   const int64_t length = layer.group ? layer.group : layer.columns;
-  int64_t subnormal = 0, vanished = 0, groups = 0;
+  int64_t coarse = 0, vanished = 0, groups = 0;
   for (int64_t r = 0; r < layer.rows; ++r)
     for (int64_t begin = 0; begin < layer.columns; begin += length) {
       float low = 0, high = 0;
@@ -118,16 +120,16 @@ void check_scales(const Graph& graph, const LayerPlan& layer, Findings& findings
       const float largest = std::max(-low, high);
       if (largest == 0) continue;
       vanished += scale == 1 && largest < 0.5f;  // storable's answer to a scale that rounds to zero
-      subnormal += layer.grid.stored_as == codec::ScaleType::kF16 && scale < kLeastNormalF16;
+      coarse += layer.grid.stored_as == codec::ScaleType::kF16 && scale < kLeastGoodF16;
     }
   const std::string place = "tensor " + base::in_quotes(layer.weight_name);
   const std::string of = " of its " + std::to_string(groups) + " scales ";
   if (vanished)
     findings.add(Severity::kWarning, place,
                  std::to_string(vanished) + of + "would be too small to store: these weights become 0");
-  if (subnormal)
+  if (coarse)
     findings.add(Severity::kWarning, place,
-                 std::to_string(subnormal) + of + "would be subnormal 16-bit floats, which hold fewer digits",
+                 std::to_string(coarse) + of + "would be below 2^-20, where 16-bit floats have few digits",
                  "scale the weights up, or keep the layer at 8 bits (--keep)");
 }
 
