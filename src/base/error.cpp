@@ -14,7 +14,21 @@ std::string sentence_of(const std::string& place, const std::string& sentence, c
   return text;
 }
 
-/// Length of the valid UTF-8 sequence that starts at `s`, or 0.
+}  // namespace
+
+Error::Error(ErrorKind kind, std::string place, std::string sentence, std::string advice)
+    : std::runtime_error(sentence_of(place, sentence, advice)),
+      kind_(kind),
+      place_(std::move(place)),
+      sentence_(std::move(sentence)),
+      advice_(std::move(advice)) {}
+
+Error Error::within(std::string_view outer) const {
+  std::string place(outer);
+  if (!place_.empty()) place += ": " + place_;
+  return Error(kind_, std::move(place), sentence_, advice_);
+}
+
 size_t utf8_length(std::string_view s) {
   const auto at = [&](size_t i) { return static_cast<unsigned char>(s[i]); };
   const unsigned char lead = at(0);
@@ -34,21 +48,6 @@ size_t utf8_length(std::string_view s) {
   if (lead == 0xF0 && at(1) < 0x90) return 0;
   if (lead == 0xF4 && at(1) > 0x8F) return 0;
   return n;
-}
-
-}  // namespace
-
-Error::Error(ErrorKind kind, std::string place, std::string sentence, std::string advice)
-    : std::runtime_error(sentence_of(place, sentence, advice)),
-      kind_(kind),
-      place_(std::move(place)),
-      sentence_(std::move(sentence)),
-      advice_(std::move(advice)) {}
-
-Error Error::within(std::string_view outer) const {
-  std::string place(outer);
-  if (!place_.empty()) place += ": " + place_;
-  return Error(kind_, std::move(place), sentence_, advice_);
 }
 
 std::string printable(std::string_view text, size_t max_chars) {

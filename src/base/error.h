@@ -38,6 +38,8 @@ class Error : public std::runtime_error {
   std::string place_, sentence_, advice_;
 };
 
+/// Length of the valid UTF-8 sequence at the front of `text` (not empty), 0 where there is none.
+size_t utf8_length(std::string_view text);
 /// `text` in double quotes with control bytes, quotes and bytes that are not UTF-8 escaped, cut at 80 characters:
 /// nothing that a file says reaches a terminal raw.
 std::string in_quotes(std::string_view text);

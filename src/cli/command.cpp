@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "base/file.h"
+#include "io/hash/sha256.h"
 #include "model/open.h"
 
 namespace nibble::cli {
@@ -12,13 +12,23 @@ void Context::start() {
   console = std::make_unique<Console>(quiet);
   if (threads < 0 || threads > 1024) base::fail_usage("--threads", "takes a number from 1 to 1024 (0: every core)");
   pool = std::make_unique<base::ThreadPool>(threads);
+  if (!json.empty() && json.lexically_normal() == html.lexically_normal())
+    base::fail_usage("--html", "names the same file as --json");
+  if (!json.empty()) json_file = std::make_unique<base::AtomicFile>(json, force);
+  if (!html.empty()) html_file = std::make_unique<base::AtomicFile>(html, force);
 }
 
 void Context::write_json(const io::Json& value) const {
-  if (json.empty()) return;
-  base::AtomicFile file(json, force);
-  file.write(io::to_text(value) + "\n");
-  file.commit();
+  if (!json_file) return;
+  json_file->write(io::to_text(value) + "\n");
+  json_file->commit();
+}
+
+void Context::write_html(const std::string& page) const {
+  if (!html_file) return;
+  html_file->write(page);
+  html_file->commit();
+  console->line("report", html.string());
 }
 
 void add_common_flags(CLI::App& command, Context& context, bool with_json) {
@@ -32,6 +42,26 @@ void add_common_flags(CLI::App& command, Context& context, bool with_json) {
   if (with_json)
     command.add_option("--json", context.json, "write everything that is printed, and more, as JSON")
         ->type_name("FILE");
+}
+
+void add_html_flag(CLI::App& command, Context& context) {
+  command.add_option("--html", context.html, "write a report for people: one page that needs no network")
+      ->type_name("FILE");
+}
+
+std::vector<eval::InputFile> hashed_inputs(const std::vector<std::pair<std::string, std::filesystem::path>>& files) {
+  std::vector<eval::InputFile> inputs;
+  for (const auto& [role, path] : files) {
+    if (path.empty()) continue;
+    const auto& named = path.has_filename() ? path : path.parent_path();  // "images/" is images
+    inputs.push_back({role, named.filename().string(), io::sha256_of_path(path)});
+    auto external = path;
+    external += ".data";
+    std::error_code error;
+    if (path.extension() == ".onnx" && std::filesystem::is_regular_file(external, error))
+      inputs.push_back({role + ", external data", external.filename().string(), io::sha256_of_path(external)});
+  }
+  return inputs;
 }
 
 void add_data_flags(CLI::App& command, DataFlags& flags) {

@@ -7,11 +7,13 @@
 #include <optional>
 #include <string>
 
+#include "base/file.h"
 #include "base/limits.h"
 #include "base/thread_pool.h"
 #include "cli/console.h"
 #include "data/dataset.h"
 #include "data/description.h"
+#include "eval/report.h"
 #include "graph/graph.h"
 #include "io/json/json.h"
 
@@ -22,24 +24,36 @@ struct Context {
   int threads = 0;
   bool quiet = false;
   int verbose = 0;
-  std::filesystem::path json;
+  std::filesystem::path json, html;
   bool force = false;
   std::vector<std::string> limit_flags;
   base::Limits limits;
   std::string command_line;
 
+  std::unique_ptr<base::AtomicFile> json_file, html_file;  ///< opened by start()
   std::unique_ptr<Console> console;
   std::unique_ptr<base::ThreadPool> pool;
   int exit_status = 0;
 
-  /// Called once the flags are known.
+  /// Called once the flags are known. Opens the reports, so that one that cannot be written is refused before any work.
   void start();
   /// Writes the --json file, if one was asked for.
   void write_json(const io::Json& json) const;
+  /// Writes the --html file, and says so.
+  void write_html(const std::string& page) const;
+  /// Whether a report will be written, so that what only reports need is worth computing.
+  bool wants_report() const { return !json.empty() || !html.empty(); }
 };
 
 /// Adds --threads, --quiet, -v, --limit and, where the command measures something, --json.
 void add_common_flags(CLI::App& command, Context& context, bool with_json);
+
+/// Adds --html.
+void add_html_flag(CLI::App& command, Context& context);
+
+/// The files of a report with their hashes: a role and a path each, empty paths left out. A network's external data
+/// follows it.
+std::vector<eval::InputFile> hashed_inputs(const std::vector<std::pair<std::string, std::filesystem::path>>& files);
 
 /// The flags that say what the data is and how it becomes input.
 struct DataFlags {

@@ -8,8 +8,9 @@
 #include "cli/quantization.h"
 #include "cli/version.h"
 #include "codec/format.h"
-#include "eval/report.h"
+#include "eval/html/report_page.h"
 #include "graph/products.h"
+#include "quant/prepare/prepare.h"
 
 namespace nibble::cli {
 namespace {
@@ -66,17 +67,17 @@ void fill_costs(eval::Report& report, const graph::Graph* before, const graph::G
   context.console->line(
       "measure", fmt::format("latency at batch 1, {} threads, about {} s", context.pool->threads(), flags.seconds));
   const auto meter = eval::EnergyMeter::open(flags.energy_command);
-  auto times = eval::measure_latency(networks, one.inputs, flags.seconds, *context.pool, context.limits);
+  eval::LatencyOptions options{flags.seconds, context.limits};
+  auto times = eval::measure_latency(networks, one.inputs, options, *context.pool, *context.console);
   const auto side = [&](eval::Side& s, const graph::Graph& g, eval::Latency latency) {
     s.memory_bytes = eval::constant_bytes(g) + latency.peak_activation_bytes;
     if (meter) {
       // The counter sees the whole machine, so this network runs alone, long enough for the counter's steps.
       const double start = meter->joules();
-      const auto runs =
-          eval::measure_latency({&g}, one.inputs, std::max(2.0, flags.seconds), *context.pool, context.limits)[0]
-              .runs.size() +
-          2;
-      s.energy = eval::Energy{(meter->joules() - start) / static_cast<double>(runs), false, meter->source()};
+      options.seconds = std::max(2.0, flags.seconds);
+      const auto alone = eval::measure_latency({&g}, one.inputs, options, *context.pool, *context.console)[0];
+      const auto runs = static_cast<double>(alone.runs.size()) + static_cast<double>(alone.warm_up_runs);
+      s.energy = eval::Energy{(meter->joules() - start) / runs, false, meter->source()};
     } else {
       s.energy = eval::estimate_energy(g, one.inputs);
     }
@@ -124,21 +125,33 @@ void run(const Flags& flags, Context& context) {
   report.threads = context.pool->threads();
   const graph::Graph* before = baseline ? &baseline->graph : nullptr;
   const graph::Graph* after = &network.graph;
-  graph::Graph quantized;
+  graph::Graph quantized, prepared;  // prepared: the float network as its weights were quantized
   if (in_memory) {
     PlannedQuantization q = plan_quantization(network, flags.quantization, flags.data, false, context);
+    prepared = q.graph;
     quant::apply(q.graph, q.plan, q.calibration ? &*q.calibration : nullptr, *context.pool, *context.console);
     quantized = std::move(q.graph);
     before = &network.graph;
     after = &quantized;
     report.scheme = quant::to_text(q.plan.scheme);
-    report.after.file = "(in memory)";
     report.after.file_bytes = q.plan.bytes_after;
   } else {
     const auto it = network.graph.metadata.find("nibble.scheme");
     if (it != network.graph.metadata.end()) report.scheme = it->second;
     report.after.file = flags.network.filename().string();
     report.after.file_bytes = network.file_bytes;
+  }
+  if (context.wants_report()) {
+    if (baseline) {
+      prepared = baseline->graph;
+      quant::prepare(prepared);
+    }
+    report.weights = eval::compare_weights(prepared, *after);
+    report.inputs = hashed_inputs({{in_memory ? "float network" : "network", flags.network},
+                                   {"baseline", flags.baseline},
+                                   {"data", flags.data_path},
+                                   {"calibration data", flags.quantization.calibration_data},
+                                   {"ranges", flags.quantization.ranges}});
   }
   report.after.bits_per_weight = bits_per_weight(*after);
   report.positions = quantized_text(*after);
@@ -159,6 +172,7 @@ void run(const Flags& flags, Context& context) {
   report.next = advice(report, flags);
   print("\n" + eval::to_text(report, flags.layers));
   context.write_json(eval::to_json(report));
+  if (!context.html.empty()) context.write_html(eval::to_html(eval::page_of(report)));
   if (!flags.max_drop) return;
   const auto drop = report.drop();
   if (!drop) base::fail_usage("--max-drop", "needs a baseline and a network that answers with classes");
@@ -196,6 +210,7 @@ void add_eval(CLI::App& app, Context& context) {
   add_quantization_flags(*command, flags->quantization, "");
   add_data_flags(*command, flags->data);
   add_common_flags(*command, context, true);
+  add_html_flag(*command, context);
   command->callback([flags, &context] { run(*flags, context); });
 }
 

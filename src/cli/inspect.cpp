@@ -7,7 +7,9 @@
 
 #include "cli/command.h"
 #include "codec/format.h"
+#include "eval/weights.h"
 #include "graph/products.h"
+#include "quant/check/check.h"
 #include "quant/plan/plan.h"
 #include "quant/prepare/prepare.h"
 
@@ -63,43 +65,20 @@ std::vector<WeightRow> weight_rows(const graph::Graph& graph) {
     row.shape = tensor::to_string(w.shape());
     row.elements = w.elements();
     row.bytes = codec::stored_bytes(w);
-    row.format = std::string(name_of(w.dtype()));
-    if (const auto& q = w.quantization()) {
-      row.format = std::string(q->format->name);
-      if (q->block)
-        row.format += fmt::format(", group {}", q->block);
-      else
-        row.format += q->scale.elements() == 1 ? ", per tensor" : ", per channel";
-      if (q->zero) row.format += ", zero point";
-      if (q->offset) row.format += ", offset";
-    }
+    row.format = eval::format_text(w);
     row.bits = 8.0 * static_cast<double>(row.bytes) / static_cast<double>(std::max<int64_t>(1, row.elements));
     rows.push_back(std::move(row));
   }
   return rows;
 }
 
-/// A channel whose largest weight is far above the median channel's costs every other value its precision where one
-/// scale serves a tensor, and hints at dead channels where it is zero.
+/// What is worth knowing of the weights. A channel whose largest weight is far above the median channel's costs every
+/// other value its precision where one scale serves a tensor, and hints at dead channels where it is zero.
 std::vector<std::string> findings(const graph::Graph& graph, const quant::Plan& plan) {
   std::vector<std::string> out;
   for (const quant::LayerPlan& layer : plan.layers) {
-    if (layer.bits == 16 || layer.transposed) continue;
-    const auto w = graph.value(layer.weight).constant.values<float>();
-    std::vector<float> largest;
-    int64_t dead = 0;
-    for (int64_t r = 0; r < layer.rows; ++r) {
-      float m = 0;
-      for (int64_t c = 0; c < layer.columns; ++c)
-        m = std::max(m, std::fabs(w[static_cast<size_t>(r * layer.columns + c)]));
-      largest.push_back(m);
-      dead += m == 0;
-    }
-    auto sorted = largest;
-    std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2), sorted.end());
-    const float median = sorted[sorted.size() / 2];
-    const auto outliers =
-        std::count_if(largest.begin(), largest.end(), [&](float m) { return median > 0 && m > 20 * median; });
+    if (layer.bits == 16) continue;
+    const auto [outliers, dead] = quant::channel_remarks(graph, layer);
     const std::string name = base::printable(layer.name, 40);
     if (outliers)
       out.push_back(

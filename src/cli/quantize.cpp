@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/quantization.h"
 #include "cli/version.h"
+#include "eval/html/report_page.h"
 #include "model/save.h"
 
 namespace nibble::cli {
@@ -40,8 +41,51 @@ std::string layers_text(const quant::Plan& plan, std::vector<quant::LayerResult>
   return text;
 }
 
+/// The plan and what it did to the weights, as a page. Accuracy is `eval`'s.
+eval::Page page_of(const quant::Plan& plan, std::vector<eval::WeightError> weights, const std::string& file,
+                   int64_t float_bytes, int64_t bytes, double bits) {
+  eval::Page page;
+  page.kind = "nibble quantize";
+  page.title = file;
+  page.two = true;
+  page.lead = fmt::format("{} of {} layers quantized, {:.2f} bits a weight.", plan.quantized_layers(),
+                          plan.layers.size(), bits);
+  page.notes = {"This page says what became of the weights. What that costs in accuracy is measured by nibble eval."};
+  page.bars = {eval::size_bar(float_bytes, bytes)};
+  page.bill = {{"file", bytes_text(float_bytes), bytes_text(bytes),
+                eval::ratio_text(static_cast<double>(float_bytes), static_cast<double>(bytes), "smaller", "larger")},
+               {"bits a weight", "32.00", fmt::format("{:.2f}", bits), "over the quantized weights, scales included"}};
+  if (!plan.activations.empty())
+    page.bill.push_back({"quantized activations", "0", count_text(static_cast<int64_t>(plan.activations.size())), ""});
+  page.facts = {{"scheme", quant::to_text(plan.scheme)}};
+  for (const auto& l : plan.layers)
+    if (!l.note.empty()) page.facts.push_back({base::printable(l.name), l.note});
+  for (const std::string& text : plan.left_out) page.facts.push_back({"left out", text});
+  for (const eval::WeightError& w : weights) {
+    eval::PageLayer l{w.name,
+                      w.op,
+                      tensor::to_string(w.stored.shape()),
+                      eval::format_text(w.stored),
+                      w.bits,
+                      w.bits_per_weight(),
+                      w.bytes,
+                      {},
+                      {},
+                      {}};
+    if (w.real && w.stored.quantization()) l.weight_db = w.sqnr_db;
+    page.layers.push_back(std::move(l));
+  }
+  page.layers_text =
+      "Signal to quantization noise (SQNR) of the weights in decibels, more is better. The bits of a weight count its "
+      "scales.";
+  page.weights = std::move(weights);
+  return page;
+}
+
 void run(const Flags& flags, Context& context) {
   context.start();
+  if (!context.html.empty() && flags.dry_run)
+    base::fail_usage("--html", "shows quantized weights, which --dry-run does not make");
   if (flags.layers != "worst" && flags.layers != "all") base::fail_usage("--layers", "takes worst or all");
   if (flags.output.empty() && !flags.dry_run)
     base::fail_usage("-o", "the output file is missing", "add -o FILE, or --dry-run to see the plan only");
@@ -54,6 +98,7 @@ void run(const Flags& flags, Context& context) {
     context.write_json(plan_json(q.plan));
     return;
   }
+  const graph::Graph prepared = q.graph;  // shares the constants
   const auto results =
       quant::apply(q.graph, q.plan, q.calibration ? &*q.calibration : nullptr, *context.pool, *context.console);
   q.graph.metadata["nibble.float_bytes"] = std::to_string(network.file_bytes);
@@ -88,9 +133,9 @@ void run(const Flags& flags, Context& context) {
             std::string(flags.also_int8.empty() ? "; --also-int8 FILE writes the same values for other runtimes" : ""));
 
   std::string out = layers_text(q.plan, results, flags.layers == "all");
-  out += "\n  " + display_width_padded("next", 15, false) +
-         fmt::format("nibble eval {} --baseline {} --data DATA\n", shell_word(flags.output.string()),
-                     shell_word(flags.network.string()));
+  const std::string next = fmt::format("nibble eval {} --baseline {} --data DATA", shell_word(flags.output.string()),
+                                       shell_word(flags.network.string()));
+  out += "\n  " + display_width_padded("next", 15, false) + next + "\n";
   print("\n" + out);
   io::Json::Array layers;
   for (const auto& r : results)
@@ -99,16 +144,39 @@ void run(const Flags& flags, Context& context) {
                                       {"sqnr_db", std::isinf(r.sqnr_db) ? io::Json() : io::Json(r.sqnr_db)},
                                       {"bits_per_weight", r.bits_per_weight},
                                       {"bytes", r.bytes}});
-  context.write_json(io::Json::Object{{"command", context.command_line},
-                                      {"version", version()},
-                                      {"commit", commit()},
-                                      {"plan", plan_json(q.plan)},
-                                      {"output", flags.output.string()},
-                                      {"file_bytes", size},
-                                      {"float_file_bytes", network.file_bytes},
-                                      {"bits_per_weight", bits},
-                                      {"opset", saved.opset},
-                                      {"layers", std::move(layers)}});
+  if (!context.wants_report()) return;
+  const auto inputs = hashed_inputs({{"float network", flags.network},
+                                     {"calibration data", flags.quantization.calibration_data},
+                                     {"ranges", flags.quantization.ranges},
+                                     {"output", flags.output},
+                                     {"output as int8", flags.also_int8}});
+  const io::Json json = io::Json::Object{{"schema", eval::kReportSchema},
+                                         {"command", context.command_line},
+                                         {"version", version()},
+                                         {"commit", commit()},
+                                         {"files", eval::to_json(inputs)},
+                                         {"plan", plan_json(q.plan)},
+                                         {"output", flags.output.string()},
+                                         {"file_bytes", size},
+                                         {"float_file_bytes", network.file_bytes},
+                                         {"bits_per_weight", bits},
+                                         {"opset", saved.opset},
+                                         {"layers", std::move(layers)}};
+  context.write_json(json);
+  if (context.html.empty()) return;
+  eval::Page page =
+      page_of(q.plan, eval::compare_weights(prepared, q.graph),
+              fmt::format("{} from {}", flags.output.filename().string(), flags.network.filename().string()),
+              network.file_bytes, size, bits);
+  page.next_text = "What did it cost?";
+  page.next = next;
+  page.command = context.command_line;
+  page.provenance = {{"nibble", std::string(version()) + " (" + commit() + ")"},
+                     {"report schema", std::to_string(eval::kReportSchema)},
+                     {"opset of the output", std::to_string(saved.opset)}};
+  page.inputs = inputs;
+  page.json = json;
+  context.write_html(eval::to_html(page));
 }
 
 }  // namespace
@@ -127,6 +195,7 @@ void add_quantize(CLI::App& app, Context& context) {
   command->add_option("--layers", flags->layers, "layers to list afterwards: worst or all");
   add_data_flags(*command, flags->data);
   add_common_flags(*command, context, true);
+  add_html_flag(*command, context);
   command->callback([flags, &context] { run(*flags, context); });
 }
 

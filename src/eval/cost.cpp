@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -10,42 +9,10 @@
 
 #include "base/error.h"
 #include "codec/format.h"
-#include "eval/statistics.h"
 #include "graph/products.h"
 #include "runtime/infer_shapes.h"
-#include "runtime/session.h"
 
 namespace nibble::eval {
-
-double Latency::p50() const { return quantile(runs, 0.50); }
-double Latency::p90() const { return quantile(runs, 0.90); }
-double Latency::p99() const { return quantile(runs, 0.99); }
-
-std::vector<Latency> measure_latency(const std::vector<const graph::Graph*>& networks,
-                                     std::span<const tensor::Tensor> inputs, double seconds, base::ThreadPool& pool,
-                                     const base::Limits& limits) {
-  using Clock = std::chrono::steady_clock;
-  std::vector<std::unique_ptr<runtime::Session>> sessions;
-  runtime::SessionOptions options;
-  options.limits = limits;
-  for (const auto* g : networks) sessions.push_back(std::make_unique<runtime::Session>(*g, pool, options));
-  for (auto& s : sessions)
-    for (int i = 0; i < 2; ++i) s->run(inputs);
-  std::vector<Latency> result(networks.size());
-  constexpr size_t kFewest = 10, kMost = 1000;
-  const auto start = Clock::now();
-  while (result[0].runs.size() < kMost) {
-    if (result[0].runs.size() >= kFewest && std::chrono::duration<double>(Clock::now() - start).count() > seconds)
-      break;
-    for (size_t i = 0; i < sessions.size(); ++i) {
-      const auto begin = Clock::now();
-      sessions[i]->run(inputs);
-      result[i].runs.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
-    }
-  }
-  for (size_t i = 0; i < sessions.size(); ++i) result[i].peak_activation_bytes = sessions[i]->peak_activation_bytes();
-  return result;
-}
 
 namespace {
 
@@ -61,17 +28,24 @@ graph::Graph at_shapes(const graph::Graph& graph, std::span<const tensor::Tensor
   return g;
 }
 
+}  // namespace
+
 int64_t macs_of(const graph::Graph& g, const graph::Node& node) {
-  if (!graph::is_product(node)) return 0;
-  const graph::Value &w = g.value(node.input(1)), &y = g.value(node.output(0));
+  const bool integer = node.domain == "nibble" && (node.op == "IntegerConv" || node.op == "IntegerMatMul");
+  const bool fused = node.domain == "nibble" && node.op == "FusedConv";
+  if (!graph::is_product(node) && !integer && !fused) return 0;
+  const graph::ValueId weight = node.input(integer ? 3 : 1);
+  if (weight == graph::kNoValue || node.output(0) == graph::kNoValue) return 0;
+  const graph::Value &w = g.value(weight), &y = g.value(node.output(0));
   if (!w.shape_known || !y.shape_known || !tensor::is_known(w.shape) || !tensor::is_known(y.shape)) return 0;
   const int64_t outputs = tensor::element_count(y.shape);
-  if (node.op == "Conv") return outputs * (tensor::element_count(w.shape) / std::max<int64_t>(1, w.shape[0]));
+  if (node.op == "Conv" || node.op == "FusedConv" || node.op == "IntegerConv")
+    return outputs * (tensor::element_count(w.shape) / std::max<int64_t>(1, w.shape[0]));
   if (w.shape.size() < 2) return outputs;
-  return outputs * w.shape[w.shape.size() - (node.op == "Gemm" && node.integer("transB", 0) ? 1 : 2)];
+  const bool inner_last = (node.op == "Gemm" && node.integer("transB", 0)) ||
+                          (node.op == "IntegerMatMul" && !node.integer("outputs_last", 0));
+  return outputs * w.shape[w.shape.size() - (inner_last ? 1 : 2)];
 }
-
-}  // namespace
 
 int64_t count_macs(const graph::Graph& graph, std::span<const tensor::Tensor> inputs) {
   const graph::Graph g = at_shapes(graph, inputs);

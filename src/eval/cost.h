@@ -4,27 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "base/limits.h"
-#include "base/thread_pool.h"
 #include "graph/graph.h"
 #include "tensor/tensor.h"
 
 namespace nibble::eval {
-
-/// Wall-clock times of single inferences, in seconds.
-struct Latency {
-  std::vector<double> runs;
-  double p50() const;
-  double p90() const;
-  double p99() const;
-  int64_t peak_activation_bytes = 0;
-};
-
-/// Runs the networks in turn (A B A B ...) on the same inputs for about `seconds` in all, after a warm-up: figures that
-/// can be compared although the machine's speed drifts. One Latency a network.
-std::vector<Latency> measure_latency(const std::vector<const graph::Graph*>& networks,
-                                     std::span<const tensor::Tensor> inputs, double seconds, base::ThreadPool& pool,
-                                     const base::Limits& limits);
 
 /// Joules an inference and where the number comes from.
 struct Energy {
@@ -52,6 +35,10 @@ class EnergyMeter {
   std::string command_, source_;
   std::vector<std::string> counters_;
 };
+
+/// Multiply-adds of one node, a product of ONNX or of the Session's own form, in a graph whose shapes are inferred; 0
+/// for every other node and where a size is unknown.
+int64_t macs_of(const graph::Graph& graph, const graph::Node& node);
 
 /// Multiply-adds of one sample in the products of a graph, from its inferred shapes for `inputs`.
 int64_t count_macs(const graph::Graph& graph, std::span<const tensor::Tensor> inputs);

@@ -20,13 +20,6 @@ std::string percent_text(int64_t part, int64_t whole) { return fmt::format("{:.2
 
 std::string db_text(double db) { return std::isinf(db) ? "exact" : fmt::format("{:.1f} dB", db); }
 
-/// "7.6 x smaller", "1.8 x faster": how the second compares with the first.
-std::string ratio_text(double before, double after, const char* less, const char* more) {
-  if (before <= 0 || after <= 0) return "";
-  return after <= before ? fmt::format("{:.2f} x {}", before / after, less)
-                         : fmt::format("{:.2f} x {}", after / before, more);
-}
-
 std::string energy_text(double joules) {
   const char* units[] = {"J", "mJ", "uJ", "nJ"};
   int unit = 0;
@@ -56,15 +49,11 @@ std::string layers_table(const Comparison& c, bool all) {
 Json optional_number(double v) { return std::isfinite(v) ? Json(v) : Json(); }
 
 Json side_json(const Side& s) {
-  Json::Object o{{"file", s.file},
+  Json::Object o{{"file", s.file.empty() ? "(in memory)" : s.file},
                  {"file_bytes", s.file_bytes},
                  {"bits_per_weight", s.bits_per_weight},
                  {"memory_bytes", s.memory_bytes}};
-  if (s.latency)
-    o.emplace_back("latency_seconds", Json::Object{{"p50", s.latency->p50()},
-                                                   {"p90", s.latency->p90()},
-                                                   {"p99", s.latency->p99()},
-                                                   {"runs", static_cast<int64_t>(s.latency->runs.size())}});
+  if (s.latency) o.emplace_back("latency_seconds", to_json(*s.latency));
   if (s.energy)
     o.emplace_back(
         "energy",
@@ -83,6 +72,12 @@ Json accuracy_json(const Accuracy& a) {
 }
 
 }  // namespace
+
+std::string ratio_text(double before, double after, const char* less, const char* more) {
+  if (before <= 0 || after <= 0) return "";
+  return after <= before ? fmt::format("{:.2f} x {}", before / after, less)
+                         : fmt::format("{:.2f} x {}", after / before, more);
+}
 
 std::optional<double> Report::drop() const {
   if (!before || !comparison.classes) return std::nullopt;
@@ -119,17 +114,13 @@ std::string verdict(const Report& r) {
   return text + ".";
 }
 
-std::string to_text(const Report& r, bool all_layers) {
+std::vector<BillRow> bill(const Report& r) {
   const Comparison& c = r.comparison;
-  Table t;
+  std::vector<BillRow> rows;
   const bool two = r.before.has_value();
   const auto row = [&](std::string label, std::string before, std::string after, std::string change = "") {
-    if (two)
-      t.row({std::move(label), std::move(before), std::move(after), std::move(change)});
-    else
-      t.row({std::move(label), std::move(after), std::move(change)});
+    rows.push_back({std::move(label), two ? std::move(before) : "", std::move(after), std::move(change)});
   };
-  row("", "before", two ? "after" : "", two ? "change" : "");
   if (c.classes && c.labelled) {
     std::string change;
     if (two) {
@@ -164,9 +155,12 @@ std::string to_text(const Report& r, bool all_layers) {
     row(fmt::format("latency p50 ({} threads)", r.threads), two ? seconds_text(b.latency->p50()) : "",
         seconds_text(r.after.latency->p50()),
         two ? ratio_text(b.latency->p50(), r.after.latency->p50(), "faster", "slower") : "");
-    row("        p90 / p99",
-        two ? fmt::format("{} / {}", seconds_text(b.latency->p90()), seconds_text(b.latency->p99())) : "",
-        fmt::format("{} / {}", seconds_text(r.after.latency->p90()), seconds_text(r.after.latency->p99())));
+    const auto slow = [](const Latency& l) {
+      return seconds_text(l.p90()) + " / " + (l.has_p99() ? seconds_text(l.p99()) : "-");
+    };
+    row("        p90 / p99", two ? slow(*b.latency) : "", slow(*r.after.latency),
+        fmt::format("{} runs{}", r.after.latency->runs.size(),
+                    r.after.latency->has_p99() ? "" : ", too few for a p99 (--seconds)"));
     row("memory in nibble", two ? bytes_text(b.memory_bytes) : "", bytes_text(r.after.memory_bytes),
         "weights and activations, batch 1");
   }
@@ -177,6 +171,17 @@ std::string to_text(const Report& r, bool all_layers) {
         about + energy_text(r.after.energy->joules),
         estimated ? "estimated (no counter on this machine)" : "measured: " + r.after.energy->source);
   }
+  return rows;
+}
+
+std::string to_text(const Report& r, bool all_layers) {
+  const Comparison& c = r.comparison;
+  const bool two = r.before.has_value();
+  Table t;
+  t.row(two ? std::vector<std::string>{"", "before", "after", "change"} : std::vector<std::string>{"", "", ""});
+  for (const BillRow& row : bill(r))
+    t.row(two ? std::vector<std::string>{row.label, row.before, row.after, row.change}
+              : std::vector<std::string>{row.label, row.after, row.change});
   std::string text = two ? t.text({false, false, false, false}) : t.text({false, false, false});
   if (!r.scheme.empty()) text += "\n  scheme       " + wrapped(base::printable(r.scheme, 400), 15, 15) + "\n";
   if (!r.positions.empty()) text += "  quantized    " + wrapped(r.positions, 15, 15) + "\n";
@@ -188,11 +193,26 @@ std::string to_text(const Report& r, bool all_layers) {
   return text;
 }
 
+io::Json to_json(const Latency& latency) {
+  return Json::Object{{"p50", latency.p50()},
+                      {"p90", latency.has_p90() ? Json(latency.p90()) : Json()},
+                      {"p99", latency.has_p99() ? Json(latency.p99()) : Json()},
+                      {"runs", static_cast<int64_t>(latency.runs.size())}};
+}
+
+io::Json to_json(const std::vector<InputFile>& files) {
+  Json::Array list;
+  for (const InputFile& f : files)
+    list.push_back(Json::Object{{"role", f.role}, {"file", f.name}, {"sha256", f.sha256}});
+  return list;
+}
+
 io::Json to_json(const Report& r) {
   const Comparison& c = r.comparison;
-  Json::Object o{{"command", r.command}, {"version", r.version}, {"commit", r.commit},
-                 {"data", r.data},       {"scheme", r.scheme},   {"quantized", r.positions},
-                 {"threads", r.threads}, {"samples", c.samples}, {"skipped", c.skipped}};
+  Json::Object o{{"schema", kReportSchema}, {"command", r.command}, {"version", r.version},     {"commit", r.commit},
+                 {"data", r.data},          {"scheme", r.scheme},   {"quantized", r.positions}, {"threads", r.threads},
+                 {"samples", c.samples},    {"skipped", c.skipped}};
+  if (!r.inputs.empty()) o.emplace_back("files", to_json(r.inputs));
   if (r.before) o.emplace_back("before", side_json(*r.before));
   o.emplace_back("after", side_json(r.after));
   if (c.classes && c.labelled) {
@@ -231,6 +251,20 @@ io::Json to_json(const Report& r) {
     o.emplace_back("layers", std::move(layers));
     o.emplace_back("layer_samples", c.layer_samples);
     o.emplace_back("verdict", verdict(r));
+  }
+  if (!r.weights.empty()) {
+    Json::Array weights;
+    for (const WeightError& w : r.weights) {
+      Json::Object row{{"layer", w.name},
+                       {"weight", w.weight_name},
+                       {"shape", tensor::to_string(w.stored.shape())},
+                       {"format", format_text(w.stored)},
+                       {"bits_per_weight", w.bits_per_weight()},
+                       {"bytes", w.bytes}};
+      if (w.real) row.emplace_back("sqnr_db", optional_number(w.sqnr_db));
+      weights.push_back(std::move(row));
+    }
+    o.emplace_back("weights", std::move(weights));
   }
   if (const auto d = r.drop()) o.emplace_back("drop_points", *d);
   if (!r.next.empty()) o.emplace_back("next", r.next);

@@ -74,6 +74,33 @@ Interval bootstrap_mean_interval(std::span<const double> values) {
 
 namespace {
 
+/// The median of values that it reorders: the mean of the middle two where their number is even, as `quantile` has it.
+double median(std::vector<double>& values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return values.size() % 2 ? *middle : (*middle + *std::max_element(values.begin(), middle)) / 2;
+}
+
+}  // namespace
+
+Interval bootstrap_median_ratio_interval(std::span<const double> a, std::span<const double> b) {
+  if (a.empty() || a.size() != b.size()) return {};
+  constexpr uint64_t kResamples = 1000;
+  std::vector<double> ratios(kResamples), x(a.size()), y(b.size());
+  for (uint64_t r = 0; r < kResamples; ++r) {
+    base::Random random(0x6e6962626c65, r);
+    for (size_t i = 0; i < a.size(); ++i) {
+      const uint64_t pair = random.below(a.size());
+      x[i] = a[pair];
+      y[i] = b[pair];
+    }
+    ratios[r] = median(x) / median(y);
+  }
+  return {quantile(ratios, 0.025), quantile(ratios, 0.975)};
+}
+
+namespace {
+
 std::vector<double> log_softmax(std::span<const float> logits) {
   double largest = -INFINITY;
   for (const float v : logits) largest = std::max(largest, static_cast<double>(v));

@@ -32,6 +32,10 @@ double mean(std::span<const double> values);
 /// Percentile bootstrap 95 % interval of the mean: 2000 resamples with fixed seeds, the same numbers every time.
 Interval bootstrap_mean_interval(std::span<const double> values);
 
+/// Percentile bootstrap 95 % interval of median(a) / median(b) where a[i] and b[i] were measured together: 1000
+/// resamples of the pairs with fixed seeds. `a` and `b` are of one size.
+Interval bootstrap_median_ratio_interval(std::span<const double> a, std::span<const double> b);
+
 /// Sum of p log(p / q) in nats over softmax distributions given as logits, computed in double by max-shift.
 double kl_divergence_of_logits(std::span<const float> p, std::span<const float> q);
 /// The same for probabilities; both are floored at 1e-12 and renormalised, so that a rounded zero is no infinity.

@@ -25,14 +25,18 @@ std::vector<UnsupportedOperator> unsupported_operators(const graph::Graph& graph
   return list;
 }
 
+std::string UnsupportedOperator::describe() const {
+  return (domain.empty() ? "" : base::printable(domain, 40) + ".") + base::printable(op, 40) + " x" +
+         std::to_string(count);
+}
+
 void require_supported(const graph::Graph& graph) {
   const auto list = unsupported_operators(graph);
   if (list.empty()) return;
   std::string names;
   for (const auto& u : list) {
     if (!names.empty()) names += ", ";
-    if (!u.domain.empty()) names += base::printable(u.domain, 40) + ".";
-    names += base::printable(u.op, 40) + " x" + std::to_string(u.count);
+    names += u.describe();
   }
   const bool one = list.size() == 1;
   base::fail_unsupported("", std::to_string(list.size()) + (one ? " operator is" : " operators are") +
@@ -40,25 +44,76 @@ void require_supported(const graph::Graph& graph) {
                                  base::in_quotes(list[0].first_node) + ")");
 }
 
-std::vector<std::string> infer_shapes(graph::Graph& graph) {
-  require_supported(graph);
-  std::vector<std::string> notes;
+namespace {
+
+void check_inputs(const graph::Graph& graph) {
   for (const ValueId v : graph.inputs)
     if (graph.value(v).shape_known && !ops::is_computable(graph.value(v).shape))
       base::fail_limit("input " + base::in_quotes(graph.value(v).name),
                        "its shape " + tensor::to_string(graph.value(v).shape) + " is too large");
+}
+
+/// The facts of a node's outputs from what the graph knows of its inputs.
+std::vector<ops::OutputFacts> infer_outputs(const graph::Graph& graph, const Node& node) {
+  std::vector<ops::InputFacts> inputs(node.inputs.size());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (node.inputs[i] == kNoValue) continue;
+    const Value& v = graph.value(node.inputs[i]);
+    inputs[i] = {true, v.dtype, v.shape_known, v.shape,
+                 v.constant && !v.constant.quantization() ? &v.constant : nullptr};
+  }
+  std::vector<ops::OutputFacts> outputs(node.outputs.size());
+  ops::infer_node(*ops::find_operator(node.op, node.domain), node, inputs, outputs);
+  return outputs;
+}
+
+/// Nodes of which nothing can be said, and everything that reads what they write.
+class Unknown {
+ public:
+  explicit Unknown(const graph::Graph& graph) : values_(static_cast<size_t>(graph.value_count()), false) {}
+  void add(const Node& node, graph::Graph& graph) {
+    for (const ValueId v : node.outputs) {
+      if (v == kNoValue) continue;
+      values_[static_cast<size_t>(v)] = true;
+      graph.value(v).shape_known = false;
+      graph.value(v).shape.clear();
+    }
+  }
+  bool reaches(const Node& node) const {
+    return std::any_of(node.inputs.begin(), node.inputs.end(),
+                       [&](ValueId v) { return v != kNoValue && values_[static_cast<size_t>(v)]; });
+  }
+
+ private:
+  std::vector<bool> values_;
+};
+
+}  // namespace
+
+std::vector<std::string> infer_shapes(graph::Graph& graph, std::vector<base::Error>* problems) {
+  if (!problems) require_supported(graph);
+  std::vector<std::string> notes;
+  const auto attempt = [&](const auto& step) {
+    if (!problems) return step(), true;
+    try {
+      step();
+    } catch (const base::Error& e) {
+      problems->push_back(e);
+      return false;
+    }
+    return true;
+  };
+  attempt([&] { check_inputs(graph); });
+  Unknown unknown(graph);
   for (graph::NodeId id = 0; id < graph.node_count(); ++id) {
     const Node& node = graph.node(id);
     if (node.removed) continue;
-    std::vector<ops::InputFacts> inputs(node.inputs.size());
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      if (node.inputs[i] == kNoValue) continue;
-      const Value& v = graph.value(node.inputs[i]);
-      inputs[i] = {true, v.dtype, v.shape_known, v.shape,
-                   v.constant && !v.constant.quantization() ? &v.constant : nullptr};
+    std::vector<ops::OutputFacts> outputs;
+    if (unknown.reaches(node) || !ops::find_operator(node.op, node.domain) ||
+        !attempt([&] { outputs = infer_outputs(graph, node); })) {
+      unknown.add(node, graph);
+      continue;
     }
-    std::vector<ops::OutputFacts> outputs(node.outputs.size());
-    ops::infer_node(*ops::find_operator(node.op, node.domain), node, inputs, outputs);
     for (size_t i = 0; i < outputs.size(); ++i) {
       if (node.outputs[i] == kNoValue) continue;
       Value& v = graph.value(node.outputs[i]);

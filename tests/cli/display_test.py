@@ -15,7 +15,7 @@ data = write("data.npy", images_npy(30))
 labels = write("labels.txt", "".join("%d\n" % (i % 4) for i in range(30)))
 
 # Help and version.
-commands = ("inspect", "quantize", "eval", "run", "limits")
+commands = ("inspect", "check", "quantize", "eval", "bench", "run", "limits")
 top = succeeds("--help")
 for command in commands:
     check(re.search(r"^ +%s " % command, top.out, re.M), "--help does not name %s" % command)

@@ -74,5 +74,34 @@ TEST(Divergence, DoesNotOverflow) {
   EXPECT_NEAR(kl_divergence_of_logits(std::vector<float>{3e38f, 0}, std::vector<float>{1e38f, 0}), 0, 1e-12);
 }
 
+TEST(MedianRatio, PairsAreResampledTogether) {
+  // Both slow down by a factor of three half-way; the ratio of every pair is 2, and so is that of every resample.
+  std::vector<double> a, b;
+  for (int i = 0; i < 40; ++i) {
+    b.push_back(i < 20 ? 1.0 : 3.0);
+    a.push_back(2 * b.back());
+  }
+  const Interval i = bootstrap_median_ratio_interval(a, b);
+  EXPECT_DOUBLE_EQ(i.low, 2);
+  EXPECT_DOUBLE_EQ(i.high, 2);
+}
+
+TEST(MedianRatio, TheIntervalHoldsTheTruthAndNarrows) {
+  const auto width = [](int n) {
+    std::vector<double> a, b;
+    base::Random random(3);
+    for (int i = 0; i < n; ++i) {
+      a.push_back(1.5 + 0.1 * random.normal());
+      b.push_back(1 + 0.1 * random.normal());
+    }
+    const Interval i = bootstrap_median_ratio_interval(a, b);
+    EXPECT_LT(i.low, 1.5);
+    EXPECT_GT(i.high, 1.5);
+    return i.high - i.low;
+  };
+  EXPECT_LT(width(400), width(25) / 2);  // four times in expectation
+  EXPECT_EQ(bootstrap_median_ratio_interval({}, {}).low, 0);
+}
+
 }  // namespace
 }  // namespace nibble::eval

@@ -44,21 +44,6 @@ std::string describe_weight(const Graph& graph, const Node& node, LayerPlan& lay
   return {};
 }
 
-void check_finite(const Graph& graph, const LayerPlan& layer) {
-  const auto values = graph.value(layer.weight).constant.values<float>();
-  int64_t bad = 0, first_bad = -1;
-  for (size_t i = 0; i < values.size(); ++i)
-    if (!std::isfinite(values[i])) {
-      ++bad;
-      if (first_bad < 0) first_bad = static_cast<int64_t>(i);
-    }
-  if (bad)
-    base::fail_malformed("tensor " + base::in_quotes(layer.weight_name),
-                         "is " + std::to_string(values[static_cast<size_t>(first_bad)]) + " at index " +
-                             std::to_string(first_bad) + (bad > 1 ? " (" + std::to_string(bad) + " such values)" : ""),
-                         "--nonfinite zero replaces such values by 0");
-}
-
 bool matches(const Keep& keep, const LayerPlan& layer) {
   if (keep.layers == "first") return layer.first;
   if (keep.layers == "last") return layer.last;
@@ -144,7 +129,7 @@ void find_layers(const Graph& graph, const PlanOptions& options, Plan& plan, std
       layer.bytes_before = layer.bytes_after = codec::stored_bytes(graph.value(layer.weight).constant);
       refused.push_back(base::in_quotes(name) + " (" + reason + ")");
     } else if (!options.zero_nonfinite) {
-      check_finite(graph, layer);
+      require_finite(graph.value(layer.weight));
     }
     plan.layers.push_back(std::move(layer));
   }
@@ -178,6 +163,22 @@ void find_activations(const Graph& graph, Plan& plan) {
 }
 
 }  // namespace
+
+void require_finite(const graph::Value& value) {
+  if (value.constant.dtype() != DType::f32 || value.constant.quantization()) return;
+  const auto values = value.constant.values<float>();
+  int64_t bad = 0, first_bad = -1;
+  for (size_t i = 0; i < values.size(); ++i)
+    if (!std::isfinite(values[i])) {
+      ++bad;
+      if (first_bad < 0) first_bad = static_cast<int64_t>(i);
+    }
+  if (bad)
+    base::fail_malformed("tensor " + base::in_quotes(value.name),
+                         "is " + std::to_string(values[static_cast<size_t>(first_bad)]) + " at index " +
+                             std::to_string(first_bad) + (bad > 1 ? " (" + std::to_string(bad) + " such values)" : ""),
+                         "--nonfinite zero replaces such values by 0");
+}
 
 int64_t Plan::quantized_layers() const {
   return std::count_if(layers.begin(), layers.end(), [](const LayerPlan& l) { return l.bits < 16; });

@@ -65,6 +65,9 @@ struct PlanOptions {
 Plan make_plan(const graph::Graph& graph, const Scheme& scheme, const Calibration* calibration,
                const PlanOptions& options);
 
+/// Throws Error(kMalformed) naming tensor and index when a float constant holds NaN or infinity.
+void require_finite(const graph::Value& constant);
+
 /// The values whose statistics a calibration for this plan reads: quantized activations, and the inputs of quantized
 /// layers, whose channels' mean squares and means weigh the clip search and correct biases.
 std::vector<Observed> observed_values(const graph::Graph& graph, const Plan& plan);
