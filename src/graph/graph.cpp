@@ -111,26 +111,6 @@ std::vector<std::vector<NodeId>> Graph::consumers() const {
   return result;
 }
 
-std::vector<std::string> Graph::outer_names(NodeId id) const {
-  std::vector<std::string> names;
-  for (const auto& [key, attribute] : node(id).attributes) {
-    const auto* inner = std::get_if<std::shared_ptr<Graph>>(&attribute);
-    if (!inner) continue;
-    const Graph& g = **inner;
-    std::vector<bool> defined(static_cast<size_t>(g.value_count()), false);
-    for (const ValueId v : g.inputs) defined[static_cast<size_t>(v)] = true;
-    for (NodeId n = 0; n < g.node_count(); ++n) {
-      for (const ValueId v : g.node(n).outputs)
-        if (v != kNoValue) defined[static_cast<size_t>(v)] = true;
-      const auto deeper = g.outer_names(n);
-      names.insert(names.end(), deeper.begin(), deeper.end());
-    }
-    for (ValueId v = 0; v < g.value_count(); ++v)
-      if (!defined[static_cast<size_t>(v)] && !g.is_constant(v)) names.push_back(g.value(v).name);
-  }
-  return names;
-}
-
 void Graph::replace_uses(ValueId from, ValueId to) {
   for (Node& n : nodes_) std::replace(n.inputs.begin(), n.inputs.end(), from, to);
   std::replace(outputs.begin(), outputs.end(), from, to);
@@ -139,24 +119,8 @@ void Graph::replace_uses(ValueId from, ValueId to) {
 void Graph::compact() {
   // Kahn's algorithm, taking ready nodes in their present order so that the result is stable.
   const auto writer = producers();
-  auto readers = consumers();
+  const auto readers = consumers();
   std::vector<int> waiting(nodes_.size(), 0);
-
-  // What a subgraph reads from this graph is an input of its node too.
-  std::vector<ValueId> read_inside;
-  std::unordered_map<std::string_view, ValueId> by_name;
-  for (NodeId id = 0; id < node_count(); ++id) {
-    if (node(id).removed) continue;
-    for (const std::string& outer : outer_names(id)) {
-      if (by_name.empty())
-        for (ValueId v = 0; v < value_count(); ++v) by_name.emplace(value(v).name, v);
-      const auto it = by_name.find(outer);
-      if (it == by_name.end()) continue;
-      read_inside.push_back(it->second);
-      readers[static_cast<size_t>(it->second)].push_back(id);
-      if (writer[static_cast<size_t>(it->second)] >= 0) ++waiting[static_cast<size_t>(id)];
-    }
-  }
   std::vector<NodeId> order;
   std::deque<NodeId> ready;
   for (NodeId id = 0; id < node_count(); ++id) {
@@ -185,7 +149,6 @@ void Graph::compact() {
   };
   for (const ValueId v : inputs) use(v);
   for (const ValueId v : outputs) use(v);
-  for (const ValueId v : read_inside) use(v);
   for (const NodeId id : order) {
     for (const ValueId v : node(id).inputs) use(v);
     for (const ValueId v : node(id).outputs) use(v);
@@ -210,8 +173,62 @@ void Graph::compact() {
   }
   renumber(inputs);
   renumber(outputs);
+  renumber(captures);
   values_ = std::move(values);
   nodes_ = std::move(nodes);
+}
+
+const Graph* subgraph(const Node& node, const std::string& key) {
+  const auto* inner = attribute_as<std::shared_ptr<Graph>>(node, key);
+  return inner ? inner->get() : nullptr;
+}
+
+size_t captured_inputs(const Node& node) {
+  for (const auto& [key, attribute] : node.attributes)
+    if (const auto* inner = std::get_if<std::shared_ptr<Graph>>(&attribute)) return (*inner)->captures.size();
+  return 0;
+}
+
+namespace {
+
+/// A captured value may get the name of another value inside, where a pass replaced what it stands for: that one moves
+/// on.
+void free_name(Graph& g, ValueId owner, const std::string& wanted) {
+  for (ValueId v = 0; v < g.value_count(); ++v)
+    if (v != owner && g.value(v).name == wanted) g.value(v).name = g.unique_name(wanted + "_inner");
+}
+
+}  // namespace
+
+void name_captures(Graph& graph) {
+  for (NodeId id = 0; id < graph.node_count(); ++id) {
+    Node& node = graph.node(id);
+    const size_t count = captured_inputs(node);
+    if (node.removed) continue;
+    std::vector<bool> read(count, false);
+    std::vector<Graph*> inner;
+    for (auto& [key, attribute] : node.attributes)
+      if (auto* shared = std::get_if<std::shared_ptr<Graph>>(&attribute)) {
+        *shared = std::make_shared<Graph>(**shared);
+        inner.push_back(shared->get());
+        (*shared)->compact();
+        for (size_t k = 0; k < count; ++k) read[k] = read[k] || (*shared)->captures[k] != kNoValue;
+      }
+    const size_t first = node.inputs.size() - count;
+    for (Graph* g : inner)
+      for (size_t k = count; k-- > 0;) {
+        const ValueId v = g->captures[k];
+        if (!read[k]) g->captures.erase(g->captures.begin() + static_cast<std::ptrdiff_t>(k));
+        if (v == kNoValue) continue;
+        const std::string& name = graph.value(node.inputs[first + k]).name;
+        if (g->value(v).name == name) continue;
+        free_name(*g, v, name);
+        g->value(v).name = name;
+      }
+    for (size_t k = count; k-- > 0;)
+      if (!read[k]) node.inputs.erase(node.inputs.begin() + static_cast<std::ptrdiff_t>(first + k));
+    for (Graph* g : inner) name_captures(*g);
+  }
 }
 
 }  // namespace nibble::graph

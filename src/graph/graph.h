@@ -71,6 +71,9 @@ class Graph {
   std::map<std::string, std::string> metadata;  ///< key-value pairs that travel with the network
   std::string producer;
   std::vector<ValueId> inputs, outputs;
+  /// Of a subgraph: its values that stand for the last `captures.size()` inputs of the node that holds it, in their
+  /// order; kNoValue where this subgraph does not read that input. All subgraphs of a node have as many.
+  std::vector<ValueId> captures;
 
   ValueId add_value(Value value);
   ValueId add_constant(const std::string& value_name, Tensor tensor, Role role = Role::kNone);
@@ -98,10 +101,6 @@ class Graph {
   std::vector<NodeId> producers() const;
   std::vector<std::vector<NodeId>> consumers() const;
 
-  /// Names of values that the subgraphs of a node read from the graphs around them: inputs of the node that
-  /// `Node::inputs` does not list. Empty for nearly all nodes.
-  std::vector<std::string> outer_names(NodeId id) const;
-
   /// Every reader of `from` (nodes and network outputs) reads `to` from now on.
   void replace_uses(ValueId from, ValueId to);
   void remove_node(NodeId id) { node(id).removed = true; }
@@ -114,5 +113,13 @@ class Graph {
   std::vector<Value> values_;
   std::vector<Node> nodes_;
 };
+
+/// The subgraph in the attribute `key` of a node, or nullptr.
+const Graph* subgraph(const Node& node, const std::string& key);
+/// How many of the node's last inputs are there because its subgraphs read them; ONNX does not list these.
+size_t captured_inputs(const Node& node);
+/// Drops captured inputs that no subgraph reads, and gives every captured value in a subgraph the name of the value
+/// outside that it stands for, as a file must have it. Subgraphs are copied before they are changed.
+void name_captures(Graph& graph);
 
 }  // namespace nibble::graph

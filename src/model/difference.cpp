@@ -55,6 +55,13 @@ std::vector<std::string> names(const Graph& g, const std::vector<ValueId>& ids) 
   return result;
 }
 
+/// Captured inputs stand in no particular order: sorted.
+std::vector<std::string> input_names(const Graph& g, const Node& node) {
+  auto list = names(g, node.inputs);
+  std::sort(list.end() - static_cast<std::ptrdiff_t>(graph::captured_inputs(node)), list.end());
+  return list;
+}
+
 std::vector<const Node*> live_nodes(const Graph& g) {
   std::vector<const Node*> nodes;
   for (graph::NodeId id = 0; id < g.node_count(); ++id)
@@ -71,7 +78,7 @@ std::map<std::string, const Tensor*> constants(const Graph& g) {
 
 std::string difference_of_nodes(const Graph& a, const Node& m, const Graph& b, const Node& n) {
   if (m.op != n.op || m.domain != n.domain || m.name != n.name) return m.describe() + " became " + n.describe();
-  if (names(a, m.inputs) != names(b, n.inputs)) return m.describe() + " has other inputs";
+  if (input_names(a, m) != input_names(b, n)) return m.describe() + " has other inputs";
   if (names(a, m.outputs) != names(b, n.outputs)) return m.describe() + " has other outputs";
   if (m.attributes.size() != n.attributes.size()) return m.describe() + " has another number of attributes";
   for (const auto& [key, value] : m.attributes) {

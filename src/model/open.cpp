@@ -1,6 +1,5 @@
 #include "model/open.h"
 
-#include <set>
 
 #include "model/quantized_constants.h"
 #include "model/upgrade.h"
@@ -29,17 +28,14 @@ bool attempt(Problems* problems, const std::string& place, const Step& step) {
 /// Constants of a file that neither nodes nor the network's outputs read, by name.
 std::vector<std::string> unread_constants(const graph::Graph& g) {
   std::vector<bool> read(static_cast<size_t>(g.value_count()), false);
-  std::set<std::string> outer;
   for (graph::NodeId id = 0; id < g.node_count(); ++id) {
     for (const graph::ValueId v : g.node(id).inputs)
       if (v != graph::kNoValue) read[static_cast<size_t>(v)] = true;
-    for (const std::string& name : g.outer_names(id)) outer.insert(name);
   }
   for (const graph::ValueId v : g.outputs) read[static_cast<size_t>(v)] = true;
   std::vector<std::string> names;
   for (graph::ValueId v = 0; v < g.value_count(); ++v)
-    if (g.is_constant(v) && !read[static_cast<size_t>(v)] && !outer.count(g.value(v).name))
-      names.push_back(g.value(v).name);
+    if (g.is_constant(v) && !read[static_cast<size_t>(v)]) names.push_back(g.value(v).name);
   return names;
 }
 
@@ -81,7 +77,7 @@ graph::Graph open(const std::filesystem::path& path, const OpenOptions& options,
     base::ThreadPool pool(1);  // constants are small; the caller's pool is for its own work
     const auto inferred = runtime::infer_shapes(g);
     if (!problems) notes.insert(notes.end(), inferred.begin(), inferred.end());
-    runtime::fold_constants(g, pool, options.limits);
+    runtime::settle(g, pool, options.limits);
     runtime::remove_identities(g);
     runtime::remove_dead_nodes(g);
     g.compact();

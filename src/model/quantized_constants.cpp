@@ -73,13 +73,6 @@ class Folder {
  public:
   explicit Folder(Graph& g) : g_(g), producers_(g.producers()), readers_(g.consumers()), outside_(readers_.size()) {
     for (const ValueId v : g.outputs) outside_[static_cast<size_t>(v)] = true;
-    std::map<std::string, ValueId> names;
-    for (NodeId id = 0; id < g.node_count(); ++id)
-      for (const std::string& name : g.outer_names(id)) {
-        if (names.empty())
-          for (ValueId v = 0; v < g.value_count(); ++v) names.emplace(g.value(v).name, v);
-        if (const auto it = names.find(name); it != names.end()) outside_[static_cast<size_t>(it->second)] = true;
-      }
   }
 
   void run() {

@@ -90,16 +90,11 @@ void Rewriter::index() {
   const auto mark = [&](ValueId v) {
     if (v != kNoValue) read_[static_cast<size_t>(v)] = true;
   };
-  std::unordered_set<std::string> outer;  // names that subgraphs read
   for (NodeId id = 0; id < g_.node_count(); ++id) {
     if (g_.node(id).removed) continue;
     for (const ValueId v : g_.node(id).inputs) mark(v);
-    for (const std::string& name : g_.outer_names(id)) outer.insert(name);
   }
   for (const ValueId v : g_.outputs) mark(v);
-  if (outer.empty()) return;
-  for (ValueId v = 0; v < g_.value_count(); ++v)
-    if (outer.count(g_.value(v).name)) mark(v);
 }
 
 bool Rewriter::is_read(ValueId value) {

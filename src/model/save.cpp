@@ -42,6 +42,7 @@ void used_domains(const Graph& g, const std::map<std::string, int64_t>& known, s
 /// The form that the writer takes: quantized constants expanded, opset and domains those that are used.
 void make_writable(Graph& g) {
   expand_quantized_constants(g);
+  graph::name_captures(g);
   g.opset = lowest_opset(g);
   std::map<std::string, int64_t> domains;
   used_domains(g, g.domains, domains);

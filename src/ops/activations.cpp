@@ -1,39 +1,12 @@
-// Operators that map every element by itself. Formulas: the ONNX operator specifications.
+// Activations and other operators that map every element by itself, with attributes or with a rule for integers; plain
+// functions of one number are in unary.cpp. Formulas: the ONNX operator specifications.
 #include <algorithm>
 #include <cmath>
 
-#include "ops/element_types.h"
+#include "ops/map.h"
 
 namespace nibble::ops {
 namespace {
-
-void infer_same(InferContext& c) {
-  if (c.shape_known(0))
-    c.output(0, c.dtype(0), c.shape(0));
-  else
-    c.output_of_unknown_rank(0, c.dtype(0));
-}
-
-template <typename T, typename F>
-void map_elements(RunContext& c, F f) {
-  const T* x = data_of<T>(c.input(0));
-  T* y = mutable_data_of<T>(c.output(0));
-  for_ranges(c.pool(), c.input(0).elements(), kGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) y[i] = static_cast<T>(f(static_cast<ComputeOf<T>>(x[i])));
-  });
-}
-
-/// Runs `make(c)`'s function over float types.
-template <typename F>
-void map_floats(RunContext& c, F f) {
-  if (!visit_float(c.input(0).dtype(), [&](auto t) { map_elements<decltype(t)>(c, f); }))
-    c.unsupported("takes elements of type " + std::string(name_of(c.input(0).dtype())) + ", which is not supported");
-}
-template <typename F>
-void map_numbers(RunContext& c, F f) {
-  if (!visit_number(c.input(0).dtype(), [&](auto t) { map_elements<decltype(t)>(c, f); }))
-    c.unsupported("takes elements of type " + std::string(name_of(c.input(0).dtype())) + ", which is not supported");
-}
 
 /// -x; the lowest integer stays what it is, as in numpy.
 template <typename V>
@@ -73,6 +46,52 @@ void run_tanh(RunContext& c) {
 void run_elu(RunContext& c) {
   const float alpha = c.node().real("alpha", 1.0f);
   map_floats(c, [alpha](auto x) { return x < 0 ? static_cast<decltype(x)>(alpha) * std::expm1(x) : x; });
+}
+void run_selu(RunContext& c) {
+  const float alpha = c.node().real("alpha", 1.67326319217681884765625f);
+  const float gamma = c.node().real("gamma", 1.05070102214813232421875f);
+  map_floats(c, [=](auto x) {
+    using T = decltype(x);
+    return static_cast<T>(gamma) * (x > 0 ? x : static_cast<T>(alpha) * std::expm1(x));
+  });
+}
+void run_celu(RunContext& c) {
+  const float alpha = c.node().real("alpha", 1.0f);
+  map_floats(c, [alpha](auto x) {
+    using T = decltype(x);
+    return std::max(T{0}, x) + std::min(T{0}, static_cast<T>(alpha) * std::expm1(x / static_cast<T>(alpha)));
+  });
+}
+void run_thresholded_relu(RunContext& c) {
+  const float alpha = c.node().real("alpha", 1.0f);
+  map_floats(c, [alpha](auto x) { return x > static_cast<decltype(x)>(alpha) ? x : decltype(x){0}; });
+}
+void run_shrink(RunContext& c) {
+  const float bias = c.node().real("bias", 0.0f), lambda = c.node().real("lambd", 0.5f);
+  map_numbers(c, [=](auto x) {
+    using T = decltype(x);
+    const float v = static_cast<float>(x);
+    return v < -lambda ? static_cast<T>(v + bias) : v > lambda ? static_cast<T>(v - bias) : T{0};
+  });
+}
+void run_swish(RunContext& c) {
+  const float alpha = c.node().real("alpha", 1.0f);
+  map_floats(c, [alpha](auto x) { return x / (1 + std::exp(-static_cast<decltype(x)>(alpha) * x)); });
+}
+/// x P(X <= x) of a normal X, exact or by the approximation with tanh.
+void infer_gelu(InferContext& c) {
+  const std::string kind = c.node().text("approximate", "none");
+  c.require(kind == "none" || kind == "tanh", "approximate is " + base::in_quotes(kind));
+  infer_same(c);
+}
+void run_gelu(RunContext& c) {
+  if (c.node().text("approximate", "none") == "tanh")
+    return map_floats(c, [](auto x) {
+      using T = decltype(x);
+      return x / 2 *
+             (1 + std::tanh(static_cast<T>(0.79788456080286535588) * (x + static_cast<T>(0.044715) * x * x * x)));
+    });
+  map_floats(c, [](auto x) { return x / 2 * (1 + std::erf(x * static_cast<decltype(x)>(0.70710678118654752440))); });
 }
 void run_exp(RunContext& c) {
   map_floats(c, [](auto x) { return std::exp(x); });
@@ -129,6 +148,11 @@ NIBBLE_ACTIVATION(hard_sigmoid, "HardSigmoid", run_hard_sigmoid)
 NIBBLE_ACTIVATION(hard_swish, "HardSwish", run_hard_swish)
 NIBBLE_ACTIVATION(tanh_op, "Tanh", run_tanh)
 NIBBLE_ACTIVATION(elu, "Elu", run_elu)
+NIBBLE_ACTIVATION(selu, "Selu", run_selu)
+NIBBLE_ACTIVATION(celu, "Celu", run_celu)
+NIBBLE_ACTIVATION(thresholded_relu, "ThresholdedRelu", run_thresholded_relu)
+NIBBLE_ACTIVATION(shrink, "Shrink", run_shrink)
+NIBBLE_ACTIVATION(swish, "Swish", run_swish)
 NIBBLE_ACTIVATION(exp_op, "Exp", run_exp)
 NIBBLE_ACTIVATION(log_op, "Log", run_log)
 NIBBLE_ACTIVATION(sqrt_op, "Sqrt", run_sqrt)
@@ -136,6 +160,10 @@ NIBBLE_ACTIVATION(neg, "Neg", run_neg)
 NIBBLE_ACTIVATION(abs_op, "Abs", run_abs)
 #undef NIBBLE_ACTIVATION
 
+const Operator& gelu() {
+  static const Operator op{"Gelu", "", 1, 1, 1, infer_gelu, run_gelu, Layout::kElementwise, false};
+  return op;
+}
 const Operator& clip() {
   static const Operator op{"Clip", "", 1, 3, 1, infer_clip, run_clip, Layout::kElementwise, false};
   return op;

@@ -3,9 +3,7 @@
 #include <algorithm>
 
 namespace nibble::ops {
-namespace {
 
-/// Strides of a row-major `shape`, aligned to the right of a shape of rank `rank`, 0 where it is repeated.
 std::vector<int64_t> repeated_strides(const Shape& shape, size_t rank) {
   std::vector<int64_t> strides(rank, 0);
   int64_t step = 1;
@@ -17,7 +15,27 @@ std::vector<int64_t> repeated_strides(const Shape& shape, size_t rank) {
   return strides;
 }
 
-}  // namespace
+void infer_broadcast(InferContext& c, DType dtype) {
+  c.require(c.dtype(0) == c.dtype(1), "its two inputs have different element types");
+  if (c.shape_known(0) && c.shape_known(1))
+    c.output(0, dtype, broadcast_shape(c, c.shape(0), c.shape(1)));
+  else
+    c.output_of_unknown_rank(0, dtype);
+}
+
+void infer_broadcast_of_all(InferContext& c, size_t first) {
+  bool known = true;
+  Shape shape;
+  for (size_t i = 0; i < c.input_count(); ++i) {
+    c.require(i < first || c.dtype(i) == c.dtype(first), "its inputs have different element types");
+    known = known && c.shape_known(i);
+    if (known) shape = i ? broadcast_shape(c, shape, c.shape(i)) : c.shape(0);
+  }
+  if (known)
+    c.output(0, c.dtype(first), shape);
+  else
+    c.output_of_unknown_rank(0, c.dtype(first));
+}
 
 Shape broadcast_shape(const InferContext& c, const Shape& a, const Shape& b) {
   Shape out(std::max(a.size(), b.size()), 1);

@@ -1,17 +1,13 @@
-// Cast between all numeric types. The target is named by the attribute `to`, an ONNX element type number.
+// Cast between all numeric types: to the one that the attribute `to` names by its ONNX number, or, CastLike, to that of
+// a second input.
 #include "ops/element_types.h"
 #include "ops/numbers.h"
 
 namespace nibble::ops {
 namespace {
 
-void infer_cast(InferContext& c) {
-  const DType to = read_dtype(c.node(), "to", DType::f32);
-  if (c.shape_known(0))
-    c.output(0, to, c.shape(0));
-  else
-    c.output_of_unknown_rank(0, to);
-}
+void infer_cast(InferContext& c) { c.output_like(0, read_dtype(c.node(), "to", DType::f32), 0); }
+void infer_cast_like(InferContext& c) { c.output_like(0, c.dtype(1), 0); }
 
 void run_cast(RunContext& c) {
   const Tensor& x = c.input(0);
@@ -45,6 +41,10 @@ void run_cast(RunContext& c) {
 
 }  // namespace
 
+const Operator& cast_like() {
+  static const Operator op{"CastLike", "", 2, 2, 1, infer_cast_like, run_cast, Layout::kFixed, false};
+  return op;
+}
 const Operator& cast() {
   static const Operator op{"Cast", "", 1, 1, 1, infer_cast, run_cast, Layout::kElementwise, false};
   return op;

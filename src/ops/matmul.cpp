@@ -94,7 +94,7 @@ void run_matmul(RunContext& c) {
                     mutable_data_of<T>(c.output(0)) + y_at, m.rows, m.inner, m.columns);
     });
   });
-  if (!done) c.unsupported("takes elements of a type that is not supported");
+  if (!done) c.unsupported_type();
 }
 
 struct GemmShape {
@@ -170,7 +170,7 @@ void run_gemm(RunContext& c) {
             static_cast<T>(alpha * sum + (c.has(2) ? beta * static_cast<double>(y[r * g.columns + k]) : 0));
       }
   });
-  if (!done) c.unsupported("takes elements of a type that is not supported");
+  if (!done) c.unsupported_type();
 }
 
 }  // namespace

@@ -1,26 +1,14 @@
-// Operators that move elements: Transpose, Concat, Slice, Pad, Gather. Elements are opaque bytes here, so every type of
+// Operators that move elements: Transpose, Concat, Slice, Pad. Elements are opaque bytes here, so every type of
 // 8 bits or more works; Transpose takes packed types too.
 #include <algorithm>
 #include <cstring>
 #include <numeric>
 
 #include "codec/format.h"
-#include "ops/element_types.h"
+#include "ops/strided.h"
 
 namespace nibble::ops {
 namespace {
-
-int64_t bytes_an_element(const RunContext& c, const Tensor& t) {
-  const int bits = bits_of(t.dtype());
-  if (bits < 8) c.unsupported("takes elements of type " + std::string(name_of(t.dtype())) + ", which is not supported");
-  return bits / 8;
-}
-
-std::vector<int64_t> row_major_strides(const Shape& shape) {
-  std::vector<int64_t> strides(shape.size(), 1);
-  for (size_t d = shape.size(); d-- > 1;) strides[d - 1] = strides[d] * shape[d];
-  return strides;
-}
 
 std::vector<int64_t> read_permutation(const Node& node, size_t rank) {
   std::vector<int64_t> reversed(rank);
@@ -44,39 +32,6 @@ void infer_transpose(InferContext& c) {
   for (const int64_t p : read_permutation(c.node(), c.shape(0).size()))
     shape.push_back(c.shape(0)[static_cast<size_t>(p)]);
   c.output(0, c.dtype(0), shape);
-}
-
-/// Copies `y` of `shape` from `x`, where a step along dimension d of y is strides[d] elements of x.
-template <typename T>
-void gather_strided(const T* x, T* y, const Shape& shape, const std::vector<int64_t>& strides, base::ThreadPool& pool) {
-  const size_t last = shape.size() - 1;
-  const int64_t inner = shape[last], step = strides[last];
-  const int64_t runs = element_count(shape) / inner;
-  for_ranges(pool, runs, std::max<int64_t>(1, kGrain / inner), [&](int64_t begin, int64_t end) {
-    for (int64_t run = begin; run < end; ++run) {
-      int64_t rest = run, at = 0;
-      for (size_t d = last; d-- > 0; rest /= shape[d]) at += rest % shape[d] * strides[d];
-      T* target = y + run * inner;
-      if (step == 1)
-        std::memcpy(target, x + at, static_cast<size_t>(inner) * sizeof(T));
-      else
-        for (int64_t i = 0; i < inner; ++i) target[i] = x[at + i * step];
-    }
-  });
-}
-
-/// gather_strided over opaque elements of 1, 2, 4 or 8 bytes; a scalar is one element.
-void gather_bytes(int64_t size, const std::byte* x, std::byte* y, Shape shape, std::vector<int64_t> strides,
-                  base::ThreadPool& pool) {
-  if (shape.empty()) shape = {1}, strides = {1};
-  const auto gather = [&](auto element) {
-    using T = decltype(element);
-    gather_strided(reinterpret_cast<const T*>(x), reinterpret_cast<T*>(y), shape, strides, pool);
-  };
-  if (size == 1) return gather(uint8_t{});
-  if (size == 2) return gather(uint16_t{});
-  if (size == 4) return gather(uint32_t{});
-  gather(uint64_t{});
 }
 
 /// Whether only sizes of 1 change their place: the elements then keep their order.
@@ -172,13 +127,6 @@ void run_concat(RunContext& c) {
              });
 }
 
-/// Error(kMalformed) unless input `i`, where present, is a list of 32- or 64-bit integers.
-void require_integers(const InferContext& c, size_t i) {
-  if (!c.has(i)) return;
-  c.require(c.dtype(i) == DType::i64 || c.dtype(i) == DType::i32,
-            "its input " + std::to_string(i) + " must hold 32- or 64-bit integers");
-}
-
 struct Slicing {
   std::vector<int64_t> starts, steps;
   Shape shape;
@@ -228,14 +176,6 @@ void infer_slice(InferContext& c) {
   for (size_t i = 1; i < c.input_count(); ++i)
     if (c.has(i) && !c.data(i)) return c.output(0, c.dtype(0), Shape(c.shape(0).size(), kUnknown));
   c.output(0, c.dtype(0), read_slice(c, c.shape(0)).shape);
-}
-
-/// The facts of a running node's inputs, for operators that read their shape inputs again.
-std::vector<InputFacts> facts_of(const RunContext& c) {
-  std::vector<InputFacts> facts(c.input_count());
-  for (size_t i = 0; i < facts.size(); ++i)
-    if (c.has(i)) facts[i] = {true, c.input(i).dtype(), true, c.input(i).shape(), &c.input(i)};
-  return facts;
 }
 
 void run_slice(RunContext& c) {
@@ -349,39 +289,6 @@ void run_pad(RunContext& c) {
              });
 }
 
-void infer_gather(InferContext& c) {
-  c.require(c.dtype(1) == DType::i64 || c.dtype(1) == DType::i32, "its indices must be 32- or 64-bit integers");
-  if (!c.shape_known(0) || !c.shape_known(1)) return c.output_of_unknown_rank(0, c.dtype(0));
-  const Shape& x = c.shape(0);
-  const int64_t axis = checked_axis(c, c.node().integer("axis", 0), static_cast<int64_t>(x.size()));
-  Shape shape(x.begin(), x.begin() + axis);
-  shape.insert(shape.end(), c.shape(1).begin(), c.shape(1).end());
-  shape.insert(shape.end(), x.begin() + axis + 1, x.end());
-  c.output(0, c.dtype(0), shape);
-}
-
-void run_gather(RunContext& c) {
-  const Shape& x = c.input(0).shape();
-  int64_t axis = c.node().integer("axis", 0);
-  if (axis < 0) axis += c.input(0).rank();
-  const int64_t length = x[axis];
-  int64_t outer = 1, inner = bytes_an_element(c, c.input(0));
-  for (int64_t d = 0; d < axis; ++d) outer *= x[d];
-  for (size_t d = static_cast<size_t>(axis) + 1; d < x.size(); ++d) inner *= x[d];
-  auto indices = integers_of(c.input(1));
-  for (int64_t& i : indices) {
-    if (i < -length || i >= length)
-      c.malformed("index " + std::to_string(i) + " is outside its axis of size " + std::to_string(length));
-    if (i < 0) i += length;
-  }
-  std::byte* y = c.output(0).mutable_bytes().data();
-  for (int64_t o = 0; o < outer; ++o)
-    for (const int64_t i : indices) {
-      std::memcpy(y, c.input(0).bytes().data() + (o * length + i) * inner, static_cast<size_t>(inner));
-      y += inner;
-    }
-}
-
 }  // namespace
 
 const Operator& transpose() {
@@ -398,10 +305,6 @@ const Operator& slice() {
 }
 const Operator& pad() {
   static const Operator op{"Pad", "", 2, 4, 1, infer_pad, run_pad, Layout::kFixed, false};
-  return op;
-}
-const Operator& gather() {
-  static const Operator op{"Gather", "", 2, 2, 1, infer_gather, run_gather, Layout::kFixed, false};
   return op;
 }
 

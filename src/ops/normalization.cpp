@@ -1,4 +1,4 @@
-// BatchNormalization (inference) and Softmax.
+// BatchNormalization, of trained networks: constants a channel. The others are in row_normalization.cpp.
 #include <algorithm>
 #include <cmath>
 
@@ -53,47 +53,7 @@ void run_batch_normalization(RunContext& c) {
                  }
                });
   });
-  if (!done) c.unsupported("takes elements of a type that is not supported");
-}
-
-void infer_softmax(InferContext& c) {
-  if (!c.shape_known(0)) return c.output_of_unknown_rank(0, c.dtype(0));
-  const int64_t rank = static_cast<int64_t>(c.shape(0).size());
-  if (rank > 0) checked_axis(c, c.node().integer("axis", -1), rank);
-  c.output(0, c.dtype(0), c.shape(0));
-}
-
-void run_softmax(RunContext& c) {
-  const Shape& shape = c.input(0).shape();
-  if (c.input(0).elements() == 0) return;
-  int64_t axis = c.node().integer("axis", -1);
-  const int64_t rank = static_cast<int64_t>(shape.size());
-  if (axis < 0) axis += rank;
-  const int64_t length = rank ? shape[axis] : 1;
-  int64_t inner = 1;
-  for (int64_t d = axis + 1; d < rank; ++d) inner *= shape[d];
-  const bool done = visit_float(c.input(0).dtype(), [&](auto t) {
-    using T = decltype(t);
-    using V = ComputeOf<T>;
-    const T* x = data_of<T>(c.input(0));
-    T* y = mutable_data_of<T>(c.output(0));
-    const int64_t rows = c.input(0).elements() / length;
-    for_ranges(c.pool(), rows, std::max<int64_t>(1, kGrain / (8 * length)), [&](int64_t begin, int64_t end) {
-      std::vector<V> e(length);
-      for (int64_t row = begin; row < end; ++row) {
-        const int64_t at = row / inner * length * inner + row % inner;
-        V largest = static_cast<V>(x[at]);
-        for (int64_t i = 1; i < length; ++i) largest = std::max(largest, static_cast<V>(x[at + i * inner]));
-        double sum = 0;
-        for (int64_t i = 0; i < length; ++i) {
-          e[i] = std::exp(static_cast<V>(x[at + i * inner]) - largest);
-          sum += static_cast<double>(e[i]);
-        }
-        for (int64_t i = 0; i < length; ++i) y[at + i * inner] = static_cast<T>(static_cast<double>(e[i]) / sum);
-      }
-    });
-  });
-  if (!done) c.unsupported("takes elements of a type that is not supported");
+  if (!done) c.unsupported_type();
 }
 
 }  // namespace
@@ -103,9 +63,4 @@ const Operator& batch_normalization() {
                            Layout::kFixed,       false};
   return op;
 }
-const Operator& softmax() {
-  static const Operator op{"Softmax", "", 1, 1, 1, infer_softmax, run_softmax, Layout::kFixed, false};
-  return op;
-}
-
 }  // namespace nibble::ops

@@ -50,12 +50,37 @@ void InferContext::output_of_unknown_rank(size_t i, DType dtype) {
   if (i < outputs_.size()) outputs_[i] = {dtype, false, {}};
 }
 
+void InferContext::output_like(size_t i, DType dtype, size_t like) {
+  if (shape_known(like))
+    output(i, dtype, shape(like));
+  else
+    output_of_unknown_rank(i, dtype);
+}
+
+void infer_same(InferContext& c) { c.output_like(0, c.dtype(0), 0); }
+
 void InferContext::malformed(const std::string& sentence) const { base::fail_malformed(node_.describe(), sentence); }
 void InferContext::unsupported(const std::string& sentence) const {
   base::fail_unsupported(node_.describe(), sentence);
 }
 void RunContext::unsupported(const std::string& sentence) const { base::fail_unsupported(node_.describe(), sentence); }
 void RunContext::malformed(const std::string& sentence) const { base::fail_malformed(node_.describe(), sentence); }
+void RunContext::unsupported_type(size_t i) const {
+  unsupported("takes elements of type " + std::string(name_of(input(i).dtype())) + ", which is not supported");
+}
+
+std::vector<InputFacts> facts_of(const RunContext& c) {
+  std::vector<InputFacts> facts(c.input_count());
+  for (size_t i = 0; i < facts.size(); ++i)
+    if (c.has(i)) facts[i] = {true, c.input(i).dtype(), true, c.input(i).shape(), &c.input(i)};
+  return facts;
+}
+
+void require_integers(const InferContext& c, size_t i) {
+  if (!c.has(i)) return;
+  c.require(c.dtype(i) == DType::i64 || c.dtype(i) == DType::i32,
+            "its input " + std::to_string(i) + " must hold 32- or 64-bit integers");
+}
 
 int64_t checked_axis(const InferContext& c, int64_t axis, int64_t rank) {
   if (axis < -rank || axis >= rank)
@@ -65,8 +90,8 @@ int64_t checked_axis(const InferContext& c, int64_t axis, int64_t rank) {
 }
 
 uint64_t infer_node(const Operator& op, const Node& node, std::span<const InputFacts> inputs,
-                    std::span<OutputFacts> outputs) {
-  InferContext c(node, inputs, outputs);
+                    std::span<OutputFacts> outputs, SubgraphInference* subgraphs) {
+  InferContext c(node, inputs, outputs, subgraphs);
   if (inputs.size() < op.min_inputs || inputs.size() > op.max_inputs)
     c.malformed("has " + std::to_string(inputs.size()) + " inputs, between " + std::to_string(op.min_inputs) + " and " +
                 std::to_string(op.max_inputs) + " were expected");

@@ -44,12 +44,21 @@ struct OutputFacts {
   Shape shape;
 };
 
+/// Infers the subgraph in one attribute of a node; what is above this room can, see runtime/infer_shapes.h.
+class SubgraphInference {
+ public:
+  virtual ~SubgraphInference() = default;
+  /// Facts of the outputs of the graph in the attribute `key`, whose formal inputs have the given facts.
+  virtual std::vector<OutputFacts> infer_subgraph(const std::string& key, std::span<const InputFacts> inputs) = 0;
+};
+
 /// Shape inference of one node: reads facts of the inputs, writes facts of the outputs. Sizes may be kUnknown and ranks
 /// unknown; an operator says as much as it can. Throws Error(kMalformed) for attributes or shapes that clash.
 class InferContext {
  public:
-  InferContext(const Node& node, std::span<const InputFacts> inputs, std::span<OutputFacts> outputs)
-      : node_(node), inputs_(inputs), outputs_(outputs) {}
+  InferContext(const Node& node, std::span<const InputFacts> inputs, std::span<OutputFacts> outputs,
+               SubgraphInference* subgraphs = nullptr)
+      : node_(node), inputs_(inputs), outputs_(outputs), subgraphs_(subgraphs) {}
 
   const Node& node() const { return node_; }
   size_t input_count() const { return inputs_.size(); }
@@ -70,6 +79,10 @@ class InferContext {
 
   void output(size_t i, DType dtype, Shape shape);
   void output_of_unknown_rank(size_t i, DType dtype);
+  /// Output `i` is like input `like` in shape, known or not, with elements of `dtype`.
+  void output_like(size_t i, DType dtype, size_t like);
+  /// Present while a whole network is inferred; absent where a node is about to run.
+  SubgraphInference* subgraphs() const { return subgraphs_; }
 
   /// Error(kMalformed) naming the node.
   [[noreturn]] void malformed(const std::string& sentence) const;
@@ -82,7 +95,18 @@ class InferContext {
   const Node& node_;
   std::span<const InputFacts> inputs_;
   std::span<OutputFacts> outputs_;
+  SubgraphInference* subgraphs_;
   mutable uint64_t values_read_ = 0;
+};
+
+/// What a running node may ask of what runs it.
+class RunEnvironment {
+ public:
+  virtual ~RunEnvironment() = default;
+  /// Memory for an output whose shape is known only now. Error(kLimit) beyond the limits.
+  virtual Tensor allocate(DType dtype, Shape shape) = 0;
+  /// Runs the graph in the attribute `key` of the node on its formal inputs.
+  virtual std::vector<Tensor> run_subgraph(const std::string& key, std::span<const Tensor> inputs) = 0;
 };
 
 /// Execution of one node. Outputs are allocated in the inferred type and shape; an operator that only looks at its
@@ -90,8 +114,8 @@ class InferContext {
 class RunContext {
  public:
   RunContext(const Node& node, std::span<const Tensor> inputs, std::span<Tensor> outputs, base::ThreadPool& pool,
-             std::any& state)
-      : node_(node), inputs_(inputs), outputs_(outputs), pool_(pool), state_(state) {}
+             std::any& state, RunEnvironment* environment = nullptr)
+      : node_(node), inputs_(inputs), outputs_(outputs), pool_(pool), state_(state), environment_(environment) {}
 
   const Node& node() const { return node_; }
   size_t input_count() const { return inputs_.size(); }
@@ -101,6 +125,8 @@ class RunContext {
   Tensor& output(size_t i) const { return outputs_[i]; }
   bool wants(size_t i) const { return i < outputs_.size() && node_.output(i) != graph::kNoValue; }
   base::ThreadPool& pool() const { return pool_; }
+  /// Present for operators that `allocates`.
+  RunEnvironment& environment() const { return *environment_; }
 
   /// What the node keeps between runs (packed weights, primitives), made on first use.
   template <typename S>
@@ -111,6 +137,8 @@ class RunContext {
 
   [[noreturn]] void unsupported(const std::string& sentence) const;
   [[noreturn]] void malformed(const std::string& sentence) const;
+  /// Error(kUnsupported) naming the element type of input `i`.
+  [[noreturn]] void unsupported_type(size_t i = 0) const;
 
  private:
   const Node& node_;
@@ -118,12 +146,17 @@ class RunContext {
   std::span<Tensor> outputs_;
   base::ThreadPool& pool_;
   std::any& state_;
+  RunEnvironment* environment_;
 };
+
+/// The facts of a running node's inputs, for operators that read their shape inputs again.
+std::vector<InputFacts> facts_of(const RunContext& c);
 
 /// How an operator treats the order of its dimensions; layout rewriting reads it.
 enum class Layout : uint8_t {
   kFixed,        ///< the order of dimensions has meaning
   kElementwise,  ///< every output element depends on the input elements at its own place only
+  kBroadcast,    ///< the same after broadcasting: all inputs carry data
 };
 
 /// One operator of the table: its schema, its shape inference and its execution side by side.
@@ -136,6 +169,8 @@ struct Operator {
   Layout layout = Layout::kFixed;
   /// For each input, whether a quantized constant may be passed undecoded; others arrive as f32.
   bool takes_quantized_weight = false;
+  /// The shapes of the outputs follow from values: `run` makes the outputs itself, with RunContext::environment.
+  bool allocates = false;
 };
 
 /// The operator, or nullptr. Domain "" is ONNX's own, "nibble" holds the fused operators of the Session.
@@ -147,7 +182,13 @@ std::span<const Operator* const> all_operators();
 /// which inputs' values had a say (InferContext::values_read); for equal shapes and equal such values the result is
 /// equal.
 uint64_t infer_node(const Operator& op, const Node& node, std::span<const InputFacts> inputs,
-                    std::span<OutputFacts> outputs);
+                    std::span<OutputFacts> outputs, SubgraphInference* subgraphs = nullptr);
+
+/// Error(kMalformed) unless input `i`, where present, is a list of 32- or 64-bit integers.
+void require_integers(const InferContext& c, size_t i);
+
+/// Output 0 has the type and shape of input 0.
+void infer_same(InferContext& c);
 
 /// An axis in [-rank, rank) made non-negative; Error(kMalformed) otherwise.
 int64_t checked_axis(const InferContext& c, int64_t axis, int64_t rank);

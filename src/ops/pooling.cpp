@@ -183,8 +183,7 @@ void run_max_pool(RunContext& c) {
     return pool_rows(
         c, p, -std::numeric_limits<float>::infinity(), [](float a, float b) { return b > a ? b : a; },
         [](float*, int64_t, int64_t) {});
-  if (!visit_number(c.input(0).dtype(), [&](auto t) { max_pool_planes<decltype(t)>(c, p); }))
-    c.unsupported("takes elements of a type that is not supported");
+  if (!visit_number(c.input(0).dtype(), [&](auto t) { max_pool_planes<decltype(t)>(c, p); })) c.unsupported_type();
 }
 
 void run_average_pool(RunContext& c) {
@@ -214,7 +213,7 @@ void run_average_pool(RunContext& c) {
       }
     });
   });
-  if (!done) c.unsupported("takes elements of a type that is not supported");
+  if (!done) c.unsupported_type();
 }
 
 void infer_global(InferContext& c) {
@@ -252,7 +251,7 @@ void run_global(RunContext& c, bool max) {
       }
     });
   });
-  if (!done) c.unsupported("takes elements of a type that is not supported");
+  if (!done) c.unsupported_type();
 }
 
 void run_global_average_pool(RunContext& c) { run_global(c, false); }

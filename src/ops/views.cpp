@@ -4,13 +4,6 @@
 namespace nibble::ops {
 namespace {
 
-void infer_same(InferContext& c) {
-  if (c.shape_known(0))
-    c.output(0, c.dtype(0), c.shape(0));
-  else
-    c.output_of_unknown_rank(0, c.dtype(0));
-}
-
 /// The output is the input under the output's inferred shape.
 void run_view(RunContext& c) { c.output(0) = c.input(0).reshaped(c.output(0).shape()); }
 

@@ -1,6 +1,7 @@
 #include "runtime/infer_shapes.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "base/error.h"
 #include "ops/operator.h"
@@ -12,16 +13,60 @@ using graph::Node;
 using graph::Value;
 using graph::ValueId;
 
-std::vector<UnsupportedOperator> unsupported_operators(const graph::Graph& graph) {
-  std::vector<UnsupportedOperator> list;
+namespace {
+
+void collect_unsupported(const graph::Graph& graph, std::vector<UnsupportedOperator>& list) {
   for (graph::NodeId id = 0; id < graph.node_count(); ++id) {
     const Node& node = graph.node(id);
-    if (node.removed || ops::find_operator(node.op, node.domain)) continue;
+    if (node.removed) continue;
+    for (const auto& [key, attribute] : node.attributes)
+      if (const auto* inner = std::get_if<std::shared_ptr<graph::Graph>>(&attribute))
+        collect_unsupported(**inner, list);
+    if (ops::find_operator(node.op, node.domain)) continue;
     const auto same = [&](const UnsupportedOperator& u) { return u.op == node.op && u.domain == node.domain; };
     auto it = std::find_if(list.begin(), list.end(), same);
     if (it == list.end()) it = list.insert(it, {node.op, node.domain, node.name, 0});
     ++it->count;
   }
+}
+
+/// Infers the subgraphs of one node, whose inputs are as the graph around knows them.
+class Subgraphs : public ops::SubgraphInference {
+ public:
+  Subgraphs(const Node& node, std::span<const ops::InputFacts> facts) : node_(node), facts_(facts) {}
+
+  std::vector<ops::OutputFacts> infer_subgraph(const std::string& key,
+                                               std::span<const ops::InputFacts> inputs) override {
+    graph::Graph inner = *graph::subgraph(node_, key);  // a copy: the same subgraph may be inferred with other inputs
+    const auto learn = [&](ValueId v, const ops::InputFacts& f) {
+      Value& value = inner.value(v);
+      value.dtype = f.dtype;
+      value.shape_known = f.shape_known;
+      value.shape = f.shape;
+      if (f.data) value.constant = *f.data;
+    };
+    for (size_t i = 0; i < inputs.size() && i < inner.inputs.size(); ++i) learn(inner.inputs[i], inputs[i]);
+    const size_t first = facts_.size() - inner.captures.size();
+    for (size_t k = 0; k < inner.captures.size(); ++k)
+      if (inner.captures[k] != kNoValue) learn(inner.captures[k], facts_[first + k]);
+    for (graph::NodeId id = 0; id < inner.node_count(); ++id)
+      if (!inner.node(id).removed) infer_node(inner, id);
+    std::vector<ops::OutputFacts> outputs;
+    for (const ValueId v : inner.outputs)
+      outputs.push_back({inner.value(v).dtype, inner.value(v).shape_known, inner.value(v).shape});
+    return outputs;
+  }
+
+ private:
+  const Node& node_;
+  std::span<const ops::InputFacts> facts_;
+};
+
+}  // namespace
+
+std::vector<UnsupportedOperator> unsupported_operators(const graph::Graph& graph) {
+  std::vector<UnsupportedOperator> list;
+  collect_unsupported(graph, list);
   return list;
 }
 
@@ -44,6 +89,38 @@ void require_supported(const graph::Graph& graph) {
                                  base::in_quotes(list[0].first_node) + ")");
 }
 
+std::string infer_node(graph::Graph& graph, graph::NodeId id) {
+  const Node& node = graph.node(id);
+  std::vector<ops::InputFacts> inputs(node.inputs.size());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (node.inputs[i] == kNoValue) continue;
+    const Value& v = graph.value(node.inputs[i]);
+    inputs[i] = {true, v.dtype, v.shape_known, v.shape,
+                 v.constant && !v.constant.quantization() ? &v.constant : nullptr};
+  }
+  std::vector<ops::OutputFacts> outputs(node.outputs.size());
+  Subgraphs subgraphs(node, inputs);
+  ops::infer_node(*ops::find_operator(node.op, node.domain), node, inputs, outputs, &subgraphs);
+  std::string note;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (node.outputs[i] == kNoValue) continue;
+    Value& v = graph.value(node.outputs[i]);
+    const bool was_stated = v.shape_known;
+    const auto stated = v.shape;
+    v.dtype = outputs[i].dtype;
+    v.shape_known = outputs[i].shape_known;
+    v.shape = outputs[i].shape;
+    if (!was_stated || !v.shape_known) continue;
+    bool clash = stated.size() != v.shape.size();
+    for (size_t d = 0; !clash && d < stated.size(); ++d)
+      clash = stated[d] != v.shape[d] && stated[d] != tensor::kUnknown && v.shape[d] != tensor::kUnknown;
+    if (clash)
+      note = "value " + base::in_quotes(v.name) + " is stated as " + tensor::to_string(stated) + " but comes out as " +
+             tensor::to_string(v.shape);
+  }
+  return note;
+}
+
 namespace {
 
 void check_inputs(const graph::Graph& graph) {
@@ -53,18 +130,12 @@ void check_inputs(const graph::Graph& graph) {
                        "its shape " + tensor::to_string(graph.value(v).shape) + " is too large");
 }
 
-/// The facts of a node's outputs from what the graph knows of its inputs.
-std::vector<ops::OutputFacts> infer_outputs(const graph::Graph& graph, const Node& node) {
-  std::vector<ops::InputFacts> inputs(node.inputs.size());
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    if (node.inputs[i] == kNoValue) continue;
-    const Value& v = graph.value(node.inputs[i]);
-    inputs[i] = {true, v.dtype, v.shape_known, v.shape,
-                 v.constant && !v.constant.quantization() ? &v.constant : nullptr};
-  }
-  std::vector<ops::OutputFacts> outputs(node.outputs.size());
-  ops::infer_node(*ops::find_operator(node.op, node.domain), node, inputs, outputs);
-  return outputs;
+/// Whether the table has the node's operator and all of its subgraphs.
+bool is_supported(const Node& node) {
+  std::vector<UnsupportedOperator> list;
+  for (const auto& [key, attribute] : node.attributes)
+    if (const auto* inner = std::get_if<std::shared_ptr<graph::Graph>>(&attribute)) collect_unsupported(**inner, list);
+  return list.empty() && ops::find_operator(node.op, node.domain);
 }
 
 /// Nodes of which nothing can be said, and everything that reads what they write.
@@ -108,28 +179,12 @@ std::vector<std::string> infer_shapes(graph::Graph& graph, std::vector<base::Err
   for (graph::NodeId id = 0; id < graph.node_count(); ++id) {
     const Node& node = graph.node(id);
     if (node.removed) continue;
-    std::vector<ops::OutputFacts> outputs;
-    if (unknown.reaches(node) || !ops::find_operator(node.op, node.domain) ||
-        !attempt([&] { outputs = infer_outputs(graph, node); })) {
+    std::string note;
+    if (unknown.reaches(node) || !is_supported(node) || !attempt([&] { note = infer_node(graph, id); })) {
       unknown.add(node, graph);
       continue;
     }
-    for (size_t i = 0; i < outputs.size(); ++i) {
-      if (node.outputs[i] == kNoValue) continue;
-      Value& v = graph.value(node.outputs[i]);
-      const bool was_stated = v.shape_known;
-      const auto stated = v.shape;
-      v.dtype = outputs[i].dtype;
-      v.shape_known = outputs[i].shape_known;
-      v.shape = outputs[i].shape;
-      if (!was_stated || !v.shape_known) continue;
-      bool clash = stated.size() != v.shape.size();
-      for (size_t d = 0; !clash && d < stated.size(); ++d)
-        clash = stated[d] != v.shape[d] && stated[d] != tensor::kUnknown && v.shape[d] != tensor::kUnknown;
-      if (clash)
-        notes.push_back("value " + base::in_quotes(v.name) + " is stated as " + tensor::to_string(stated) +
-                        " but comes out as " + tensor::to_string(v.shape));
-    }
+    if (!note.empty()) notes.push_back(note);
   }
   return notes;
 }

@@ -14,7 +14,10 @@ namespace nibble::runtime {
 /// and what they and the nodes behind them write stays without shape.
 std::vector<std::string> infer_shapes(graph::Graph& graph, std::vector<base::Error>* problems = nullptr);
 
-/// An operator that the table lacks, and how often the graph uses it.
+/// The same for one node whose inputs are inferred. Returns a note when a stated shape clashes, else an empty string.
+std::string infer_node(graph::Graph& graph, graph::NodeId id);
+
+/// An operator that the table lacks, and how often the graph and its subgraphs use it.
 struct UnsupportedOperator {
   std::string op, domain, first_node;
   int64_t count = 0;

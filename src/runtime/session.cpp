@@ -17,7 +17,10 @@ using graph::ValueId;
 using tensor::Tensor;
 
 Session::Session(const graph::Graph& graph, base::ThreadPool& pool, SessionOptions options)
-    : graph_(graph), pool_(pool), options_(std::move(options)), buffers_(options_.limits.run_bytes) {
+    : Session(graph, pool, options, BufferPool(options.limits.run_bytes)) {}
+
+Session::Session(const graph::Graph& graph, base::ThreadPool& pool, SessionOptions options, BufferPool buffers)
+    : graph_(graph), pool_(pool), options_(std::move(options)), buffers_(std::move(buffers)) {
   require_supported(graph_);
   output_count_ = graph_.outputs.size();
   // A watched value becomes one more output: rewriting keeps it, in its own shape and layout.
@@ -83,6 +86,76 @@ void Session::observe(ValueId id, const Tensor& value) const {
   for (const size_t w : watched_[static_cast<size_t>(id)]) observer_(options_.watched[w], value);
 }
 
+Tensor Session::allocate(const Node& node, tensor::DType dtype, tensor::Shape shape) {
+  int64_t elements = 1;
+  for (const int64_t size : shape)
+    if (__builtin_mul_overflow(elements, size, &elements) || elements > options_.limits.tensor_elements)
+      base::fail_limit(node.describe(), "its output " + tensor::to_string(shape) + " is too large");
+  try {
+    return buffers_.allocate(dtype, std::move(shape));
+  } catch (const base::Error& e) {
+    throw e.within(node.describe());
+  }
+}
+
+/// What a node may ask for while it runs.
+class Session::Environment : public ops::RunEnvironment {
+ public:
+  Environment(Session& session, NodeId id, std::span<const Tensor> inputs)
+      : session_(session), id_(id), inputs_(inputs) {}
+
+  Tensor allocate(tensor::DType dtype, tensor::Shape shape) override {
+    return session_.allocate(session_.graph_.node(id_), dtype, std::move(shape));
+  }
+  std::vector<Tensor> run_subgraph(const std::string& key, std::span<const Tensor> inputs) override {
+    try {
+      const Branch& branch = session_.branch_of(id_, key, inputs_);
+      std::vector<Tensor> all(inputs.begin(), inputs.end());
+      for (const size_t i : branch.captured) all.push_back(inputs_[i]);
+      return branch.session->run(all);
+    } catch (const base::Error& e) {
+      throw e.within(session_.graph_.node(id_).describe() + ", " + key);
+    }
+  }
+
+ private:
+  Session& session_;
+  NodeId id_;
+  std::span<const Tensor> inputs_;
+};
+
+/// Captured constants become constants of the subgraph, so that its Session may prepare them; others become inputs.
+Session::Branch& Session::branch_of(NodeId id, const std::string& key, std::span<const Tensor> inputs) {
+  Branch& branch = branches_[{id, key}];
+  if (branch.session) return branch;
+  const Node& node = graph_.node(id);
+  graph::Graph inner = *graph::subgraph(node, key);
+  const size_t first = node.inputs.size() - inner.captures.size();
+  for (size_t k = 0; k < inner.captures.size(); ++k) {
+    if (inner.captures[k] == kNoValue) continue;
+    const Tensor& now = inputs[first + k];
+    const graph::Value& outside = graph_.value(node.inputs[first + k]);
+    graph::Value& value = inner.value(inner.captures[k]);
+    value.dtype = now.dtype();
+    value.shape_known = outside.shape_known && options_.optimize;  // inferred then
+    value.shape = outside.shape;
+    if (outside.constant) {
+      value.constant = now;
+      value.shape_known = true;
+      value.shape = now.shape();
+      continue;
+    }
+    inner.inputs.push_back(inner.captures[k]);
+    branch.captured.push_back(first + k);
+  }
+  inner.captures.clear();
+  SessionOptions options = options_;
+  options.watched.clear();
+  options.profile = false;
+  branch.session.reset(new Session(inner, pool_, std::move(options), buffers_));
+  return branch;
+}
+
 const std::vector<ops::OutputFacts>& Session::infer(NodeId id, std::span<const Tensor> inputs) {
   const Node& node = graph_.node(id);
   Inferred& known = inferred_[static_cast<size_t>(id)];
@@ -103,12 +176,9 @@ const std::vector<ops::OutputFacts>& Session::infer(NodeId id, std::span<const T
   for (size_t i = 0; i < node.outputs.size(); ++i) {
     if (node.outputs[i] == kNoValue) continue;
     const ops::OutputFacts& out = known.outputs[i];
+    if (operators_[static_cast<size_t>(id)]->allocates) continue;  // known once it has run
     if (!out.shape_known || !tensor::is_known(out.shape))
       base::fail_unsupported(node.describe(), "the shape of its output depends on its input's values");
-    int64_t elements = 1;
-    for (const int64_t size : out.shape)
-      if (__builtin_mul_overflow(elements, size, &elements) || elements > options_.limits.tensor_elements)
-        base::fail_limit(node.describe(), "its output " + tensor::to_string(out.shape) + " is too large");
   }
   known.reusable = true;
   for (size_t i = 0; i < inputs.size(); ++i)
@@ -125,15 +195,10 @@ void Session::run_node(NodeId id, std::vector<Tensor>& values) {
     if (node.inputs[i] != kNoValue) inputs[i] = values[static_cast<size_t>(node.inputs[i])];
   const std::vector<ops::OutputFacts>& out = infer(id, inputs);
   std::vector<Tensor> outputs(node.outputs.size());
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    if (node.outputs[i] == kNoValue) continue;
-    try {
-      outputs[i] = buffers_.allocate(out[i].dtype, out[i].shape);
-    } catch (const base::Error& e) {
-      throw e.within(node.describe());
-    }
-  }
-  ops::RunContext context(node, inputs, outputs, pool_, states_[static_cast<size_t>(id)]);
+  for (size_t i = 0; i < outputs.size(); ++i)
+    if (node.outputs[i] != kNoValue && !op.allocates) outputs[i] = allocate(node, out[i].dtype, out[i].shape);
+  Environment environment(*this, id, inputs);
+  ops::RunContext context(node, inputs, outputs, pool_, states_[static_cast<size_t>(id)], &environment);
   const auto start = std::chrono::steady_clock::now();
   op.run(context);
   if (options_.profile) {

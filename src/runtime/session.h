@@ -1,6 +1,8 @@
 #pragma once
 #include <any>
 #include <functional>
+#include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -54,7 +56,16 @@ class Session {
     std::vector<tensor::Shape> inputs;
     std::vector<ops::OutputFacts> outputs;
   };
+  class Environment;
+  /// One subgraph of a node, run by a Session of its own that shares this one's memory.
+  struct Branch {
+    std::unique_ptr<Session> session;
+    std::vector<size_t> captured;  ///< inputs of the node that it reads, in the order of its last inputs
+  };
 
+  Session(const graph::Graph& graph, base::ThreadPool& pool, SessionOptions options, BufferPool buffers);
+  tensor::Tensor allocate(const graph::Node& node, tensor::DType dtype, tensor::Shape shape);
+  Branch& branch_of(graph::NodeId id, const std::string& key, std::span<const tensor::Tensor> inputs);
   void check_inputs(std::span<const tensor::Tensor> inputs) const;
   void run_node(graph::NodeId id, std::vector<tensor::Tensor>& values);
   /// Types and shapes of the node's outputs for these inputs; inferred anew only when a shape changed, or where the
@@ -72,6 +83,8 @@ class Session {
   std::vector<const ops::Operator*> operators_;  // by node
   std::vector<std::any> states_;                 // by node
   std::vector<Inferred> inferred_;               // by node
+  // Made when first run.
+  std::map<std::pair<graph::NodeId, std::string>, Branch> branches_;
   std::vector<NodeTime> times_;
   size_t output_count_ = 0;  // the graph's own; watched values follow
   Observer observer_;

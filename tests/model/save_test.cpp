@@ -11,6 +11,7 @@
 #include "io/onnx/model_bytes.h"
 #include "model/quantized_constants.h"
 #include "model/quantized_networks.h"
+#include "support/if_network.h"
 
 namespace nibble {
 namespace {
@@ -66,6 +67,19 @@ TEST_F(Save, WhatIsSavedComesBack) {
   expected.compact();
   EXPECT_EQ(model::first_difference(expected, read("net.onnx")), "");
   EXPECT_EQ(files(), 1u);
+}
+
+TEST_F(Save, BranchesReadWhatTheirNodeReads) {
+  IfNetwork net({2});
+  // A pass made the branches read another value: one that the else branch has a name of its own for.
+  net.outer.graph.node(0).inputs[1] = net.outer.input("negative", {2});
+  Graph g = net.outer.finish({net.y});
+  model::save(g, folder_ / "net.onnx", {});  // reads back and compares
+  const Graph back = read("net.onnx");
+  EXPECT_EQ(captured_names(back, 0), (std::vector<std::string>{"negative", "w"}));
+  const Graph& no = *graph::subgraph(back.node(0), "else_branch");
+  EXPECT_EQ(no.value(no.node(0).inputs[0]).name, "negative");
+  EXPECT_EQ(no.value(no.outputs[0]).name, "negative_inner");
 }
 
 TEST_F(Save, TheFileIsSmall) {

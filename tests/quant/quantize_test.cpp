@@ -12,6 +12,7 @@
 #include "runtime/infer_shapes.h"
 #include "runtime/session.h"
 #include "support/graph_builder.h"
+#include "support/if_network.h"
 
 namespace nibble::quant {
 namespace {
@@ -252,6 +253,23 @@ TEST(Plan, NothingToQuantizeIsAnError) {
   auto g = b.finish({b.node("Relu", {b.input("x", {1})}, "y")});
   runtime::infer_shapes(g);
   refusal([&] { make_plan(g, parse_scheme("W4A16"), nullptr, {}); }, base::ErrorKind::kUnsupported);
+}
+
+TEST(Plan, BranchesAreLeftOutByName) {
+  test::IfNetwork net({100});
+  auto inner = std::make_shared<Graph>(*graph::subgraph(net.outer.graph.node(0), "then_branch"));
+  inner->add_constant("wide", GraphBuilder::random_tensor("wide", {100, 50}));
+  inner->add_node({"MatMul", "", "product", {inner->captures[0], inner->value_count() - 1}, {inner->outputs[0]}, {}});
+  inner->remove_node(0);
+  net.outer.graph.node(0).attributes["then_branch"] = inner;
+  try {
+    make_plan(net.outer.finish({net.y}), parse_scheme("W4A16"), nullptr, {});
+    FAIL();
+  } catch (const base::Error& e) {
+    EXPECT_EQ(e.kind(), base::ErrorKind::kUnsupported);
+    EXPECT_NE(std::string(e.what()).find("y (If): its branches hold 1 product and 5000 numbers"), std::string::npos)
+        << e.what();
+  }
 }
 
 TEST(Plan, AKeepRuleThatMatchesNothingIsAnError) {

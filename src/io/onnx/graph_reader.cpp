@@ -109,6 +109,7 @@ ValueId GraphReader::lookup(const std::string& name, Graph& g, Scope& scope, con
     v.name = name;
     const ValueId id = g.add_value(std::move(v));
     scope.values.emplace(name, id);
+    g.captures.push_back(id);
     return id;
   }
   base::fail_malformed(place, "reads the value " + base::in_quotes(name) + ", which nothing defines", kReexport);
@@ -235,6 +236,26 @@ Attribute GraphReader::read_attribute(const schema::AttributeProto& proto, const
   }
 }
 
+void GraphReader::list_captures(Node& node, Graph& g, Scope& scope, const std::string& place) {
+  std::vector<Graph*> inner;
+  std::vector<std::string> names;
+  for (auto& [key, attribute] : node.attributes)
+    if (auto* shared = std::get_if<std::shared_ptr<Graph>>(&attribute)) {
+      inner.push_back(shared->get());
+      for (const ValueId v : inner.back()->captures) names.push_back(inner.back()->value(v).name);
+    }
+  std::unordered_map<std::string_view, size_t> places;
+  std::vector<std::string> distinct;
+  for (const std::string& name : names)
+    if (places.emplace(name, distinct.size()).second) distinct.push_back(name);
+  for (const std::string& name : distinct) node.inputs.push_back(lookup(name, g, scope, place));
+  for (Graph* graph : inner) {
+    std::vector<ValueId> aligned(distinct.size(), kNoValue);
+    for (const ValueId v : graph->captures) aligned[places.at(graph->value(v).name)] = v;
+    graph->captures = std::move(aligned);
+  }
+}
+
 void GraphReader::read_node(const schema::NodeProto& proto, Graph& g, Scope& scope, int64_t depth) {
   Node node;
   node.op = checked_name(proto.op_type(), "the operator of a node");
@@ -254,6 +275,7 @@ void GraphReader::read_node(const schema::NodeProto& proto, Graph& g, Scope& sco
     if (name.empty() || !node.attributes.emplace(name, read_attribute(attribute, scope, depth, where)).second)
       base::fail_malformed(where, name.empty() ? "has no name" : "is given twice", kReexport);
   }
+  list_captures(node, g, scope, place);
   for (const std::string& name : proto.output()) {
     if (name.empty()) {
       node.outputs.push_back(kNoValue);

@@ -43,6 +43,8 @@ class GraphReader {
   void read_inputs(const nibble::onnx::GraphProto& proto, graph::Graph& g, Scope& scope, bool outermost);
   void read_outputs(const nibble::onnx::GraphProto& proto, graph::Graph& g, Scope& scope);
   void read_node(const nibble::onnx::NodeProto& proto, graph::Graph& g, Scope& scope, int64_t depth);
+  /// Makes what the node's subgraphs read from the graphs around them inputs of the node.
+  void list_captures(graph::Node& node, graph::Graph& g, Scope& scope, const std::string& place);
   graph::Attribute read_attribute(const nibble::onnx::AttributeProto& proto, const Scope& scope, int64_t depth,
                                   const std::string& place);
   graph::Value described(const nibble::onnx::ValueInfoProto& info);

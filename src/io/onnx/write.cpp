@@ -85,7 +85,9 @@ class Writer {
   WireMessage node(const Graph& g, const Node& n) {
     WireMessage m;
     const auto name = [&](ValueId v) { return v == kNoValue ? std::string() : g.value(v).name; };
-    for (const ValueId v : n.inputs) m.text(1, name(v));
+    // What subgraphs read from outside they name themselves, see graph::name_captures.
+    const size_t listed = n.inputs.size() - graph::captured_inputs(n);
+    for (size_t i = 0; i < listed; ++i) m.text(1, name(n.inputs[i]));
     for (const ValueId v : n.outputs) m.text(2, name(v));
     if (!n.name.empty()) m.text(3, n.name);
     m.text(4, n.op);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <set>
 
 #include "base/error.h"
@@ -97,19 +98,53 @@ void count_bytes(LayerPlan& layer) {
   layer.bits_per_weight = 8.0 * static_cast<double>(layer.bytes_after) / static_cast<double>(weights);
 }
 
+/// Products and float numbers in constants of at least kLargeConstant elements, in subgraphs at any depth.
+struct InBranches {
+  int64_t products = 0, weights = 0;
+};
+constexpr int64_t kLargeConstant = 4096;  // elements; smaller ones are not worth a word
+
+InBranches count_in_branches(const Node& node) {
+  InBranches sum;
+  for (const auto& [key, attribute] : node.attributes) {
+    const auto* shared = std::get_if<std::shared_ptr<Graph>>(&attribute);
+    if (!shared) continue;
+    const Graph& inner = **shared;
+    sum.products += static_cast<int64_t>(graph::weighted_products(inner).size());
+    for (ValueId v = 0; v < inner.value_count(); ++v)
+      if (inner.is_constant(v) && inner.value(v).constant.dtype() == DType::f32 &&
+          inner.value(v).constant.elements() >= kLargeConstant)
+        sum.weights += inner.value(v).constant.elements();
+    for (NodeId id = 0; id < inner.node_count(); ++id) {
+      if (inner.node(id).removed) continue;
+      const InBranches deeper = count_in_branches(inner.node(id));
+      sum.products += deeper.products;
+      sum.weights += deeper.weights;
+    }
+  }
+  return sum;
+}
+
 void find_layers(const Graph& graph, const PlanOptions& options, Plan& plan, std::vector<std::string>& refused) {
   for (NodeId id = 0; id < graph.node_count(); ++id) {
     const Node& node = graph.node(id);
     if (node.removed) continue;
     const std::string name = graph.name_of(node);
+    if (const InBranches inside = count_in_branches(node); inside.products || inside.weights)
+      plan.left_out.push_back(
+          base::printable(name) + " (" + node.op + "): its branches hold " + std::to_string(inside.products) +
+          (inside.products == 1 ? " product and " : " products and ") + std::to_string(inside.weights) +
+          " numbers in large constants, which stay as they are: schemes quantize outside of branches");
     if (!graph::is_product(node)) {
       // Other operators with large constants are not silently passed over.
       for (const ValueId v : node.inputs)
         if (graph.is_constant(v) && graph.value(v).constant.dtype() == DType::f32 &&
-            graph.value(v).constant.elements() >= 4096)
+            graph.value(v).constant.elements() >= kLargeConstant)
           plan.left_out.push_back(base::printable(name) + " (" + node.op + "): its constant " +
-                                  tensor::to_string(graph.value(v).shape) +
-                                  " stays as it is, schemes quantize Conv, Gemm and MatMul");
+                                  tensor::to_string(graph.value(v).shape) + " stays as it is, " +
+                                  (graph::captured_inputs(node)
+                                       ? "its branches read it: schemes quantize outside of branches"
+                                       : "schemes quantize Conv, Gemm and MatMul"));
       continue;
     }
     if (!graph.is_constant(node.input(1))) {
@@ -202,8 +237,10 @@ Plan make_plan(const Graph& graph, const Scheme& scheme, const Calibration* cali
   for (LayerPlan& layer : plan.layers)
     if (layer.note.empty()) products.push_back(&layer);
   if (products.empty())
-    base::fail_unsupported(
-        "", "the network has no Conv, Gemm or MatMul with constant weights, so there is nothing to quantize");
+    base::fail_unsupported("",
+                           "the network has no Conv, Gemm or MatMul with constant weights, so there is nothing to "
+                           "quantize" +
+                               (plan.left_out.empty() ? std::string() : "; left out: " + plan.left_out.front()));
   products.front()->first = true;
   products.back()->last = true;
   for (const Keep& keep : scheme.keep)

@@ -136,14 +136,12 @@ class LayoutRewriter {
     if (node.removed || node.outputs.size() != 1) return false;
     const ops::Operator* op = ops::find_operator(node.op, node.domain);
     const bool coder = node.is("QuantizeLinear") || node.is("DequantizeLinear");
-    const bool elementwise = op && op->layout == ops::Layout::kElementwise;
+    const bool broadcast = op && op->layout == ops::Layout::kBroadcast;
+    const bool elementwise = broadcast || (op && op->layout == ops::Layout::kElementwise);
     const bool axis_op = node.is("Concat") || node.is("Slice") || node.is("Pad");
     if (!elementwise && !coder && !axis_op) return false;
     // Which inputs carry data; the others (limits, scales, axes) must not depend on the layout.
-    size_t data_inputs = node.is("Concat") ? node.inputs.size() : 1;
-    for (const char* two : {"Add", "Sub", "Mul", "Div", "Min", "Max"})
-      if (node.is(two)) data_inputs = 2;
-    if (data_inputs == 2 && node.inputs.size() != 2) return false;
+    const size_t data_inputs = node.is("Concat") || broadcast ? node.inputs.size() : 1;
     if (coder && (!graph_.is_constant(node.input(1)) || graph_.value(node.input(1)).constant.elements() != 1 ||
                   node.integer("block_size", 0)))
       return false;
@@ -158,12 +156,12 @@ class LayoutRewriter {
         if (!perm.empty() && p != perm) return false;
         perm = p;
         sources[i] = t->input(0);
-      } else if (!graph_.is_constant(node.inputs[i]) || data_inputs != 2) {
+      } else if (!broadcast || !graph_.is_constant(node.inputs[i])) {
         return false;
       }
     }
     if (perm.empty()) return false;
-    const Value& y = graph_.value(node.output(0));
+    const Value y = graph_.value(node.output(0));  // a copy: constants are added below
     if (!y.shape_known || y.shape.size() != perm.size()) return false;
     Node moved = node;
     for (size_t i = 0; i < data_inputs; ++i) {
@@ -172,7 +170,7 @@ class LayoutRewriter {
     }
     moved.inputs = sources;
     if (axis_op && !map_axes(moved, perm)) return false;
-    const ValueId y_before = new_value(y, permuted(graph_.value(node.output(0)).shape, inverse(perm)), "_t");
+    const ValueId y_before = new_value(y, permuted(y.shape, inverse(perm)), "_t");
     moved.outputs[0] = y_before;
     const ValueId target = node.output(0);
     graph_.node(id) = moved;

@@ -1,5 +1,6 @@
 // The usual clean-ups.
 #include "ops/operator.h"
+#include "runtime/infer_shapes.h"
 #include "runtime/rewrite/rewrite.h"
 
 namespace nibble::runtime {
@@ -48,7 +49,8 @@ void remove_dead_nodes(graph::Graph& graph) {
 }
 
 void rewrite_for_execution(graph::Graph& graph, base::ThreadPool& pool, const base::Limits& limits) {
-  fold_constants(graph, pool, limits);
+  infer_shapes(graph);
+  settle(graph, pool, limits);
   remove_identities(graph);
   fold_batch_normalization(graph);
   fold_bias(graph);

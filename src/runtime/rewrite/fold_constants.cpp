@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "ops/operator.h"
+#include "runtime/infer_shapes.h"
 #include "runtime/rewrite/rewrite.h"
 
 namespace nibble::runtime {
@@ -11,10 +12,12 @@ using tensor::Tensor;
 
 void fold_constants(graph::Graph& graph, base::ThreadPool& pool, const base::Limits& limits) {
   int64_t folded_bytes = 0;
+  bool folded = false;  // what was folded may settle shapes further down
   for (graph::NodeId id = 0; id < graph.node_count(); ++id) {
     const Node& node = graph.node(id);
     const ops::Operator* op = ops::find_operator(node.op, node.domain);
     if (node.removed || !op || node.outputs.empty()) continue;
+    if (folded) infer_node(graph, id);
     std::vector<Tensor> inputs(node.inputs.size());
     std::vector<ops::InputFacts> facts(node.inputs.size());
     bool constant = true;
@@ -36,9 +39,10 @@ void fold_constants(graph::Graph& graph, base::ThreadPool& pool, const base::Lim
       graph::Value& out = graph.value(node.outputs[0]);
       out.constant = Tensor::of<int64_t>({end - start}, part);
       graph.remove_node(id);
+      folded = true;
       continue;
     }
-    if (!constant) continue;
+    if (!constant || op->allocates) continue;
     std::vector<ops::OutputFacts> out(node.outputs.size());
     ops::infer_node(*op, node, facts, out);
     int64_t bytes = 0;
@@ -69,6 +73,7 @@ void fold_constants(graph::Graph& graph, base::ThreadPool& pool, const base::Lim
       v.constant = std::move(outputs[i]);
     }
     graph.remove_node(id);
+    folded = true;
   }
 }
 

@@ -7,8 +7,13 @@
 /// Session's own form (operators of domain "nibble", channels last) and is never written to a file.
 namespace nibble::runtime {
 
-/// Computes every node whose inputs are constants; results above limits.fold_one (all together: fold_all) stay nodes.
+/// Computes every node whose inputs are constants, and infers shapes again that this settles; results above
+/// limits.fold_one (all together: fold_all) stay nodes. The graph's shapes are inferred.
 void fold_constants(graph::Graph& graph, base::ThreadPool& pool, const base::Limits& limits);
+/// An If whose condition is constant becomes the nodes of the branch that it takes. True when there was one.
+bool take_known_branches(graph::Graph& graph);
+/// Both of these until nothing changes.
+void settle(graph::Graph& graph, base::ThreadPool& pool, const base::Limits& limits);
 /// Removes Identity, Dropout and casts to the same type.
 void remove_identities(graph::Graph& graph);
 /// Removes nodes whose outputs nothing reads.

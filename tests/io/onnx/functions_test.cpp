@@ -90,7 +90,7 @@ TEST(OnnxFunctions, SubgraphsInsideAreRenamed) {
                           {node_proto("Neg", {"b"}, {"t"}),
                            node_proto("If", {"a"}, {"c"}, {graph_attribute("then_branch", body.proto())})});
   const auto g = read_text(caller("Branch").model(21, 10, {f}, {"f"}));
-  EXPECT_EQ(g.outer_names(1), (std::vector<std::string>{"x", "Branch_node/t"}));
+  EXPECT_EQ(captured_names(g, 1), (std::vector<std::string>{"x", "Branch_node/t"}));
 }
 
 TEST(OnnxFunctions, MayNotCallThemselves) {

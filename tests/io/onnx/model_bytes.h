@@ -150,6 +150,15 @@ inline graph::Graph read_text(const std::string& bytes, io::Notes* notes = nullp
   return io::onnx::read_bytes(base::as_bytes(*owner), owner, "net.onnx", std::nullopt, limits, notes ? *notes : own);
 }
 
+/// Names of what the subgraphs of a node read from outside: its last inputs.
+inline std::vector<std::string> captured_names(const graph::Graph& g, graph::NodeId id) {
+  std::vector<std::string> names;
+  const auto& inputs = g.node(id).inputs;
+  for (size_t i = inputs.size() - graph::captured_inputs(g.node(id)); i < inputs.size(); ++i)
+    names.push_back(g.value(inputs[i]).name);
+  return names;
+}
+
 /// The Error that `action` throws; a test failure when it throws none.
 template <typename Action>
 base::Error error_of(const Action& action) {

@@ -190,7 +190,7 @@ TEST(OnnxRead, ReadsASubgraphWithItsOuterReferences) {
   GraphBytes net = small_graph();
   net.nodes = {node_proto("If", {"x"}, {"y"}, {graph_attribute("then_branch", body.proto())})};
   const Graph g = read_text(net.model());
-  EXPECT_EQ(g.outer_names(0), (std::vector<std::string>{"x", "w"}));
+  EXPECT_EQ(captured_names(g, 0), (std::vector<std::string>{"x", "w"}));
   body.nodes = {node_proto("Add", {"x", "nowhere"}, {"inner"})};
   net.nodes = {node_proto("If", {"x"}, {"y"}, {graph_attribute("then_branch", body.proto())})};
   NIBBLE_EXPECT_ERROR(read_text(net.model()), ErrorKind::kMalformed, "nowhere");

@@ -68,7 +68,7 @@ Graph rich_graph() {
   Node node{"Thing",
             "com.microsoft",
             "thing",
-            {g.inputs[0], graph::kNoValue, w, codes, scalar, empty},
+            {g.inputs[0], graph::kNoValue, w, codes, scalar, empty, g.inputs[0]},  // the last: read inside
             {yid, graph::kNoValue, zid},
             {}};
   node.attributes["f"] = 0.1f;
@@ -86,6 +86,7 @@ Graph rich_graph() {
   result.name = "result";
   const auto oid = inner->add_value(outside), rid = inner->add_value(result);
   inner->add_node({"Relu", "", "relu", {oid}, {rid}, {}});
+  inner->captures = {oid};
   inner->outputs = {rid};
   node.attributes["g"] = inner;
   g.add_node(std::move(node));
@@ -104,7 +105,7 @@ TEST_F(OnnxWrite, WhatIsWrittenIsReadBack) {
   EXPECT_EQ(x.shape, (tensor::Shape{tensor::kUnknown, 4, tensor::kUnknown}));
   EXPECT_EQ(x.symbols, (std::vector<std::string>{"batch", "", ""}));
   const auto& node = back.node(0);
-  ASSERT_EQ(node.inputs.size(), 6u);
+  ASSERT_EQ(node.inputs.size(), 7u);
   EXPECT_EQ(node.input(1), graph::kNoValue);
   EXPECT_EQ(node.output(1), graph::kNoValue);
   EXPECT_EQ(back.value(node.input(3)).constant.dtype(), DType::int4);
@@ -119,7 +120,7 @@ TEST_F(OnnxWrite, WhatIsWrittenIsReadBack) {
   EXPECT_TRUE(node.has("no_ints"));
   EXPECT_EQ(node.integers("no_ints", {9}), std::vector<int64_t>{});
   EXPECT_EQ(std::get<Tensor>(node.attributes.at("t")).values<float>()[0], 2.0f);
-  EXPECT_EQ(back.outer_names(0), std::vector<std::string>{"x"});
+  EXPECT_EQ(captured_names(back, 0), std::vector<std::string>{"x"});
 }
 
 TEST_F(OnnxWrite, TheSameGraphGivesTheSameBytes) {
