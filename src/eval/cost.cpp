@@ -11,12 +11,13 @@
 #include "codec/format.h"
 #include "graph/products.h"
 #include "runtime/infer_shapes.h"
+#include "runtime/rewrite/rewrite.h"
 
 namespace nibble::eval {
 
 namespace {
 
-/// The graph with its inputs' sizes known, for counting.
+/// The graph with its inputs' sizes known, and what computes shapes from them folded, for counting.
 graph::Graph at_shapes(const graph::Graph& graph, std::span<const tensor::Tensor> inputs) {
   graph::Graph g = graph;
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -25,19 +26,36 @@ graph::Graph at_shapes(const graph::Graph& graph, std::span<const tensor::Tensor
     v.shape_known = true;
   }
   runtime::infer_shapes(g);
+  base::ThreadPool pool(1);  // constants are small
+  runtime::settle(g, pool, {});
+  g.compact();
   return g;
+}
+
+bool is_known(const graph::Graph& g, graph::ValueId v) {
+  return v != graph::kNoValue && g.value(v).shape_known && tensor::is_known(g.value(v).shape);
+}
+
+/// LSTM, GRU, RNN: every step of every sequence meets W and R. ConvTranspose: each input meets one row of the weight.
+int64_t macs_by_inputs(const graph::Graph& g, const graph::Node& node) {
+  if (!is_known(g, node.input(0)) || !is_known(g, node.input(1)) || g.value(node.input(0)).shape.empty()) return 0;
+  const tensor::Shape &x = g.value(node.input(0)).shape, &w = g.value(node.input(1)).shape;
+  const int64_t weights = tensor::element_count(w), inputs = tensor::element_count(x);
+  if (node.op == "ConvTranspose") return inputs * (weights / std::max<int64_t>(1, w[0]));
+  if (!is_known(g, node.input(2))) return 0;
+  return inputs / std::max<int64_t>(1, x.back()) * (weights + tensor::element_count(g.value(node.input(2)).shape));
 }
 
 }  // namespace
 
 int64_t macs_of(const graph::Graph& g, const graph::Node& node) {
+  if (node.is("LSTM") || node.is("GRU") || node.is("RNN") || node.is("ConvTranspose")) return macs_by_inputs(g, node);
   const bool integer = node.domain == "nibble" && (node.op == "IntegerConv" || node.op == "IntegerMatMul");
   const bool fused = node.domain == "nibble" && node.op == "FusedConv";
   if (!graph::is_product(node) && !integer && !fused) return 0;
   const graph::ValueId weight = node.input(integer ? 3 : 1);
-  if (weight == graph::kNoValue || node.output(0) == graph::kNoValue) return 0;
+  if (!is_known(g, weight) || !is_known(g, node.output(0))) return 0;
   const graph::Value &w = g.value(weight), &y = g.value(node.output(0));
-  if (!w.shape_known || !y.shape_known || !tensor::is_known(w.shape) || !tensor::is_known(y.shape)) return 0;
   const int64_t outputs = tensor::element_count(y.shape);
   if (node.op == "Conv" || node.op == "FusedConv" || node.op == "IntegerConv")
     return outputs * (tensor::element_count(w.shape) / std::max<int64_t>(1, w.shape[0]));

@@ -36,8 +36,8 @@ class EnergyMeter {
   std::vector<std::string> counters_;
 };
 
-/// Multiply-adds of one node, a product of ONNX or of the Session's own form, in a graph whose shapes are inferred; 0
-/// for every other node and where a size is unknown.
+/// Multiply-adds of one node, a product of ONNX or of the Session's own form, a recurrent cell or a transposed
+/// convolution, in a graph whose shapes are inferred; 0 for every other node and where a size is unknown.
 int64_t macs_of(const graph::Graph& graph, const graph::Node& node);
 
 /// Multiply-adds of one sample in the products of a graph, from its inferred shapes for `inputs`.
