@@ -8,8 +8,8 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "cli"))
-from onnx_file import (BOOL, DOUBLE, FLOAT16, INT32, INT4, INT64, INT8, UINT4, UINT8, model, node, normal, tensor,  # noqa: E402
-                       value)
+from onnx_file import (BOOL, DOUBLE, FLOAT16, INT32, INT4, INT64, INT8, UINT4, UINT8, model, node, normal, subgraph,  # noqa: E402
+                       tensor, value)
 
 
 def ints(name, *values):
@@ -88,6 +88,7 @@ def seeds():
     yield "Gather", one("Gather", image, [tensor("i", [2, 1], [1, -1], INT64)], ["x", "i"], axis=2)
     yield "Cast", one("Cast", [4], to=FLOAT16)
     yield "Cast_double", one("Cast", [4], kind=DOUBLE, to=INT8)
+    yield from more_seeds(image)
     # A chain of computed shapes, as exporters write it.
     yield "shape_chain", model(
         [node("Shape", ["x"], ["s"]), node("Gather", ["s", "zero"], ["n"]), node("Unsqueeze", ["n", "axis"], ["n1"]),
@@ -104,6 +105,69 @@ def seeds():
         yield "integer_" + op, quantized_product(op, UINT8, INT4, True, True)
         yield "integer_%s_signed" % op, quantized_product(op, INT8, INT8, False, False)
         yield "integer_%s_narrow" % op, quantized_product(op, UINT4, UINT4, True, True)
+
+
+def more_seeds(image):
+    """Operators of networks that are no image classifiers."""
+    for op in ("Sign", "Floor", "Ceil", "Round", "Reciprocal", "Sin", "Asin", "Erf", "Softplus", "Mish", "Selu", "Celu", "Shrink", "Swish", "Gelu",
+               "ThresholdedRelu", "IsNaN", "IsInf", "LogSoftmax", "Hardmax", "Size", "NonZero", "ArgMax", "ReduceMean", "ReduceLogSumExp", "ReduceMax"):
+        yield op, one(op, image)
+    yield "Not", one("Not", [3], kind=BOOL)
+    yield "ReduceSum", one("ReduceSum", image, [ints("a", -1, 1)], ["x", "a"], keepdims=0)
+    yield "ReduceProd_int", one("ReduceProd", [2, 3], kind=INT64)
+    for op in ("Pow", "Mod", "PRelu", "Sum", "Mean", "Equal", "Less", "GreaterOrEqual"):
+        yield op, one(op, image, [normal("w", [2, 1, 1])], ["x", "w"], **({"fmod": 1} if op == "Mod" else {}))
+    for op in ("Pow", "Mod", "BitwiseAnd"):
+        yield op + "_int", one(op, [2, 3], [tensor("w", [3], [1, -1, 2], INT32)], ["x", "w"], INT32)
+    yield "BitShift", one("BitShift", [3], [tensor("w", [3], [1, 200, 2], UINT8)], ["x", "w"], UINT8, direction="LEFT")
+    yield "Where", model([node("Where", ["c", "x", "w"], ["y"])], [value("c", [3, 1], BOOL), value("x", [3])], [value("y")], [normal("w", [3, 3])])
+    yield "CastLike", one("CastLike", [4], [tensor("w", [1], [1], INT64)], ["x", "w"])
+    for op, size in (("InstanceNormalization", [2]), ("GroupNormalization", [2])):
+        yield op, one(op, image, [normal("s", size), normal("b", size)], ["x", "s", "b"], **({"num_groups": 2} if op[0] == "G" else {}))
+    yield "LayerNormalization", one("LayerNormalization", image, [normal("s", [5, 4]), normal("b", [5, 4])], ["x", "s", "b"], outputs=("y", "m", "v"), axis=2)
+    yield "RMSNormalization", one("RMSNormalization", image, [normal("s", [4])], ["x", "s"], opset=23)
+    for op, gates in (("LSTM", 4), ("GRU", 3), ("RNN", 1)):
+        weights = [normal("w", [2, gates * 3, 2]), normal("r", [2, gates * 3, 3]), normal("b", [2, gates * 6]), tensor("l", [2], [1, 4], INT32)]
+        yield op, one(op, [4, 2, 2], weights, ["x", "w", "r", "b", "l"], outputs=("y", "h"), direction="bidirectional", hidden_size=3)
+    yield "LSTM_peephole", one("LSTM", [2, 3, 2], [normal("w", [1, 8, 2]), normal("r", [1, 8, 2]), normal("h", [2, 1, 2]), normal("p", [1, 6])],
+                               ["x", "w", "r", "", "", "h", "h", "p"], outputs=("y", "yh", "yc"), layout=1, input_forget=1, clip=1.5)
+    yield "GRU_reset", one("GRU", [3, 1, 2], [normal("w", [1, 6, 2]), normal("r", [1, 6, 2])], ["x", "w", "r"], direction="reverse", linear_before_reset=1)
+    yield "ConvTranspose", one("ConvTranspose", image, [normal("w", [2, 2, 3, 2]), normal("b", [4])], ["x", "w", "b"], group=2, strides=[2, 1],
+                               pads=[1, 0, 0, 1], output_padding=[1, 0], dilations=[1, 2])
+    yield "ConvTranspose_shape", one("ConvTranspose", [1, 2, 4], [normal("w", [2, 1, 3])], ["x", "w"], strides=[3], output_shape=[10])
+    for mode in ("nearest", "linear", "cubic"):
+        yield "Resize_" + mode, one("Resize", image, [tensor("s", [4], [1, 1, 1.5, 0.6])], ["x", "", "s"], mode=mode)
+        yield "Resize_sizes_" + mode, one("Resize", image, [ints("s", 3, 7)], ["x", "", "", "s"], mode=mode, axes=[3, 2], antialias=int(mode != "nearest"),
+                                          coordinate_transformation_mode="align_corners", keep_aspect_ratio_policy="not_larger")
+    yield "Resize_crop", one("Resize", [1, 1, 3, 3], [tensor("r", [8], [0, 0, .2, .3, 1, 1, .9, 1.2]), ints("s", 1, 1, 2, 4)], ["x", "r", "", "s"],
+                             mode="linear", coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=3.0)
+    yield "GatherElements", one("GatherElements", [3, 2], [tensor("i", [2, 2], [0, -1, 2, 1], INT64)], ["x", "i"])
+    yield "GatherND", one("GatherND", [2, 2, 3], [tensor("i", [2, 1], [1, -2], INT64)], ["x", "i"], batch_dims=1)
+    yield "ScatterElements", one("ScatterElements", [3, 2], [tensor("i", [1, 2], [0, -1], INT64), normal("u", [1, 2])], ["x", "i", "u"], reduction="add")
+    yield "ScatterND", one("ScatterND", [3, 2], [tensor("i", [2, 1], [0, -1], INT64), normal("u", [2, 2])], ["x", "i", "u"], reduction="max")
+    yield "Expand", one("Expand", [2, 1], [ints("s", 3, 1, 4)], ["x", "s"])
+    yield "Tile", one("Tile", [2, 3], [ints("r", 2, 0)], ["x", "r"])
+    yield "Split", one("Split", image, [ints("s", 1, 4)], ["x", "s"], outputs=("y", "z"), axis=2)
+    yield "Split_equal", one("Split", image, outputs=("y", "z", "u"), axis=-2, num_outputs=3)
+    yield "DepthToSpace", one("DepthToSpace", [1, 8, 2, 3], blocksize=2, mode="CRD")
+    yield "SpaceToDepth", one("SpaceToDepth", [1, 2, 4, 6], blocksize=2)
+    yield "ConstantOfShape", model([node("ConstantOfShape", ["x"], ["y"], value=tensor("v", [1], [7], INT64))], [value("x", [2], INT64)], [value("y")])
+    yield "Range", model([node("Range", ["a", "b", "d"], ["y"])], [value("a", [])], [value("y")], [tensor("b", [], [3.5]), tensor("d", [], [0.5])])
+    yield "EyeLike", one("EyeLike", [3, 4], k=1, dtype=INT64)
+    yield "OneHot", one("OneHot", [3], [tensor("d", [], [4], INT64), tensor("v", [2], [0, 1])], ["x", "d", "v"], INT64, axis=0)
+    yield "Trilu", one("Trilu", [3, 4], [tensor("k", [], [-1], INT64)], ["x", "k"], upper=0)
+    yield "CumSum", one("CumSum", [3, 4], [tensor("a", [], [-1], INT64)], ["x", "a"], reverse=1, exclusive=1)
+    yield "TopK", one("TopK", [3, 4], [ints("k", 2)], ["x", "k"], outputs=("y", "i"), axis=0, largest=0)
+    condition = [value("c", [], BOOL), value("x", [3])]
+    yes = subgraph([node("Add", ["x", "w"], ["s"])], ["s"])
+    no = subgraph([node("Neg", ["x"], ["n"]), node("Mul", ["n", "k"], ["m"])], ["m"], [normal("k", [1])])
+    yield "If", model([node("If", ["c"], ["t"], then_branch=yes, else_branch=no), node("Relu", ["t"], ["y"])], condition, [value("y")], [normal("w", [3])])
+    nested = subgraph([node("If", ["d"], ["r"], then_branch=yes, else_branch=no)], ["r"], [tensor("d", [], [1], BOOL)])
+    yield "If_nested", model([node("If", ["c"], ["y"], then_branch=nested, else_branch=no)], condition, [value("y")], [normal("w", [3])])
+    shapes = subgraph([node("NonZero", ["x"], ["p"]), node("Cast", ["p"], ["q"], to=1)], ["q"])
+    yield "If_shapes", model([node("If", ["c"], ["y"], then_branch=shapes, else_branch=no)], condition, [value("y")])
+    yield "If_known", model([node("Identity", ["x"], ["x2"]), node("If", ["t"], ["y"], then_branch=subgraph([node("Abs", ["x2"], ["a"])], ["a"]), else_branch=no)],
+                            condition[1:], [value("y")], [tensor("t", [], [1], BOOL)])
 
 
 def main():

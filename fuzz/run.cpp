@@ -56,7 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     model::upgrade(g);
     model::fold_quantized_constants(g);
     runtime::infer_shapes(g);
-    runtime::fold_constants(g, pool, limits);
+    runtime::settle(g, pool, limits);
     runtime::remove_identities(g);
     runtime::remove_dead_nodes(g);
     g.compact();

@@ -1,7 +1,7 @@
 """Writes small ONNX files with nothing but Python's standard library: protobuf's wire format by hand.
 
 Field numbers are those of onnx.proto (src/io/onnx/onnx_schema.proto). Enough for the tests: tensors as raw data, integer,
-float, text, tensor and list attributes, named dimensions, metadata.
+float, text, tensor, graph and list attributes, named dimensions, metadata.
 """
 import random
 import struct
@@ -60,6 +60,16 @@ def value(name, dims=None, kind=FLOAT):
     return _bytes(1, name) + _bytes(2, _bytes(1, inner))
 
 
+class Subgraph(bytes):
+    """The GraphProto of an attribute."""
+
+
+def subgraph(nodes, outputs, initializers=(), inputs=(), name="branch"):
+    """A branch: nodes that may read names of the graph around them; outputs without stated types."""
+    graph = b"".join(_bytes(1, n) for n in nodes) + _bytes(2, name) + b"".join(_bytes(5, t) for t in initializers)
+    return Subgraph(graph + b"".join(_bytes(11, v) for v in inputs) + b"".join(_bytes(12, _bytes(1, o)) for o in outputs))
+
+
 def _attribute(name, v):
     out = _bytes(1, name)
     if isinstance(v, bool) or isinstance(v, int):
@@ -68,6 +78,8 @@ def _attribute(name, v):
         return out + _float(2, v) + _integer(20, 1)
     if isinstance(v, str):
         return out + _bytes(4, v) + _integer(20, 3)
+    if isinstance(v, Subgraph):
+        return out + _bytes(6, v) + _integer(20, 5)
     if isinstance(v, bytes):  # a tensor
         return out + _bytes(5, v) + _integer(20, 4)
     if v and isinstance(v[0], float):
