@@ -76,9 +76,9 @@ NIBBLE_COMPARISON(less, "Less", infer_comparison, a < b)
 NIBBLE_COMPARISON(less_or_equal, "LessOrEqual", infer_comparison, a <= b)
 NIBBLE_COMPARISON(greater, "Greater", infer_comparison, a > b)
 NIBBLE_COMPARISON(greater_or_equal, "GreaterOrEqual", infer_comparison, a >= b)
-NIBBLE_COMPARISON(and_op, "And", infer_logic, (a && b))
-NIBBLE_COMPARISON(or_op, "Or", infer_logic, (a || b))
-NIBBLE_COMPARISON(xor_op, "Xor", infer_logic, (!a != !b))
+NIBBLE_COMPARISON(and_op, "And", infer_logic, (a != 0 && b != 0))
+NIBBLE_COMPARISON(or_op, "Or", infer_logic, (a != 0 || b != 0))
+NIBBLE_COMPARISON(xor_op, "Xor", infer_logic, ((a != 0) != (b != 0)))
 #undef NIBBLE_COMPARISON
 
 const Operator& where() {
