@@ -61,7 +61,7 @@ Quantized quantize(const Network& network, const QuantizeOptions& options, const
 
     Network::Impl to;
     to.graph = from.graph;
-    quant::prepare(to.graph);
+    quant::prepare(to.graph, scheme.preparations);
     quant::PlanOptions plan_options;
     plan_options.allow_fallback = options.allow_fallback;
     plan_options.zero_nonfinite = options.zero_nonfinite;
@@ -76,6 +76,7 @@ Quantized quantize(const Network& network, const QuantizeOptions& options, const
       learned = quant::calibrate(to.graph, quant::observed_values(to.graph, plan), tensors_of(calibration), 0, pool,
                                  progress, limits);
       learned->source = "batches of a library call";
+      learned->prepared = quant::preparations_text(scheme);
     } else if (!plan.activations.empty()) {
       base::fail_usage("scheme " + scheme.base, "quantizes activations, which needs data that shows their ranges",
                        "give calibration batches or ranges");

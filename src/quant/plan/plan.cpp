@@ -268,6 +268,13 @@ std::vector<Observed> observed_values(const Graph& graph, const Plan& plan) {
 }
 
 void use_calibration(Plan& plan, const Calibration& calibration) {
+  if (const std::string wanted = preparations_text(plan.scheme); calibration.prepared != wanted) {
+    const auto named = [](const std::string& text) { return text.empty() ? "none" : base::printable(text); };
+    base::fail_usage("",
+                     "the ranges belong to a network prepared by " + named(calibration.prepared) +
+                         ", this one is prepared by " + named(wanted),
+                     "preparations change what values look like: calibrate again with --calib");
+  }
   std::string missing;
   int64_t count = 0;
   for (ActivationPlan& a : plan.activations) {

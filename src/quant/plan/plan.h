@@ -44,6 +44,7 @@ struct Plan {
   Scheme scheme;
   std::vector<LayerPlan> layers;
   std::vector<ActivationPlan> activations;
+  std::vector<std::string> prepared;          ///< what `prepare` says that it did; for whoever prepared to fill in
   std::vector<std::string> left_out;          ///< operators with weights that no scheme quantizes, with the reason
   int64_t bytes_before = 0, bytes_after = 0;  ///< of the file
   int64_t memory_bytes = 0;                   ///< predicted peak
@@ -73,7 +74,7 @@ void require_finite(const graph::Value& constant);
 std::vector<Observed> observed_values(const graph::Graph& graph, const Plan& plan);
 
 /// Ranges and scales of the plan's activations from a calibration. Throws Error(kUsage) naming every value that the
-/// calibration lacks.
+/// calibration lacks, and for a calibration of a network that was prepared in another way.
 void use_calibration(Plan& plan, const Calibration& calibration);
 
 }  // namespace nibble::quant
