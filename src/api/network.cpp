@@ -2,10 +2,9 @@
 
 #include "api/boundary.h"
 #include "api/network_impl.h"
-#include "codec/format.h"
-#include "graph/products.h"
 #include "model/open.h"
 #include "model/save.h"
+#include "model/stored_weights.h"
 #include "nibble/version.h"
 
 namespace nibble {
@@ -27,10 +26,9 @@ std::vector<ValueInfo> describe(const graph::Graph& graph, const std::vector<gra
 }
 
 void count_weights(Network::Impl& impl) {
-  for (const graph::NodeId id : graph::weighted_products(impl.graph)) {
-    const tensor::Tensor& weight = impl.graph.value(impl.graph.node(id).input(1)).constant;
-    impl.weights += weight.elements();
-    impl.weight_bytes += codec::stored_bytes(weight);
+  for (const model::StoredWeight& w : model::stored_weights(impl.graph)) {
+    impl.weights += w.elements;
+    impl.weight_bytes += w.bytes;
   }
 }
 

@@ -81,6 +81,20 @@ quant::NextBatch batches(const data::Dataset& dataset, const graph::Graph& graph
   };
 }
 
+/// What becomes MatMulNBits or GatherBlockQuantized, and what does not and why.
+std::string style_text(const quant::Plan& plan) {
+  int64_t products = 0, tables = 0;
+  std::map<std::string, int64_t> others;
+  for (const auto& layer : plan.layers)
+    if (layer.nbits_block > 0)
+      ++(layer.table ? tables : products);
+    else if (layer.bits < 16)
+      ++others[layer.why_qdq];
+  std::string text = fmt::format("{} as MatMulNBits, {} as GatherBlockQuantized", products, tables);
+  for (const auto& [why, n] : others) text += fmt::format("; {} as DequantizeLinear ({})", n, why);
+  return text;
+}
+
 std::string kinds_text(const quant::Plan& plan) {
   std::map<std::string, int64_t> kinds;
   for (const auto& layer : plan.layers)
@@ -111,6 +125,7 @@ PlannedQuantization plan_quantization(const Network& network, const Quantization
   quant::PlanOptions options;
   options.allow_fallback = flags.allow_fallback;
   options.zero_nonfinite = flags.nonfinite == "zero";
+  options.style = flags.style;
   options.file_bytes = network.file_bytes;
   options.threads = context.pool->threads();
   try {
@@ -128,6 +143,7 @@ PlannedQuantization plan_quantization(const Network& network, const Quantization
   context.console->line("plan", fmt::format("{} · {} → {} · about {}, {} of memory", text,
                                             bytes_text(q.plan.bytes_before), bytes_text(q.plan.bytes_after),
                                             seconds_text(q.plan.seconds), bytes_text(q.plan.memory_bytes)));
+  if (flags.style == model::OnnxStyle::kMatMulNBits) context.console->line("style", style_text(q.plan));
   for (const auto& layer : q.plan.layers)
     if (layer.bits == 16 || (!layer.note.empty() && layer.bits == 8))
       context.console->line("", base::printable(layer.name) + ": " + layer.note);
@@ -217,6 +233,8 @@ io::Json plan_json(const quant::Plan& plan) {
                                       {"bytes_before", l.bytes_before},
                                       {"bytes_after", l.bytes_after},
                                       {"activation_bits", l.activation_bits},
+                                      {"nbits_block", l.nbits_block},
+                                      {"why_qdq", l.why_qdq},
                                       {"note", l.note}});
   for (const auto& a : plan.activations) {
     io::Json::Object o{{"value", a.name}, {"bits", a.bits}, {"position", a.position}};
