@@ -76,6 +76,7 @@ Saved Network::save(const std::filesystem::path& path, const SaveOptions& option
     save.force = options.force;
     save.inputs = impl_->sources;
     save.also_int8 = options.also_int8;
+    save.style = style_of(options.style);
     save.producer = std::string("nibble ") + version();
     const model::SaveResult saved = model::save(impl_->graph, path, save);
     return {saved.file_bytes + saved.data_bytes, saved.int8_file_bytes, saved.opset};

@@ -90,7 +90,10 @@ std::string style_text(const quant::Plan& plan) {
       ++(layer.table ? tables : products);
     else if (layer.bits < 16)
       ++others[layer.why_qdq];
-  std::string text = fmt::format("{} as MatMulNBits, {} as GatherBlockQuantized", products, tables);
+  std::string text = fmt::format("{} as MatMulNBits (x is not rounded, accuracy_level 1)", products);
+  if (tables) text += fmt::format(", {} as GatherBlockQuantized", tables);
+  if (products && plan.scheme.weights.format->lowest_code < 0)
+    text += "; int4 is written as uint4 around 8, the same values";
   for (const auto& [why, n] : others) text += fmt::format("; {} as DequantizeLinear ({})", n, why);
   return text;
 }

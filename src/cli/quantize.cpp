@@ -85,7 +85,8 @@ eval::Page page_of(const quant::Plan& plan, std::vector<eval::WeightError> weigh
 void run(Flags flags, Context& context) {
   context.start();
   if (flags.style != "qdq" && flags.style != "matmulnbits")
-    base::fail_usage("--onnx-style", "there is no style " + base::in_quotes(flags.style), "there are qdq and matmulnbits");
+    base::fail_usage("--onnx-style", "there is no style " + base::in_quotes(flags.style),
+                     "there are qdq and matmulnbits");
   if (flags.style == "matmulnbits") flags.quantization.style = model::OnnxStyle::kMatMulNBits;
   if (!context.html.empty() && flags.dry_run)
     base::fail_usage("--html", "shows quantized weights, which --dry-run does not make");

@@ -108,7 +108,9 @@ class Folder {
 
     Tensor codes = *data;
     auto q = std::make_shared<tensor::Quantization>();
-    q->format = codec::find_format(bytes ? bits == 4 ? "uint4" : "uint8" : data->dtype() == DType::int4 ? "int4" : "uint4");
+    q->format = codec::find_format(bytes                          ? bits == 4 ? "uint4" : "uint8"
+                                   : data->dtype() == DType::int4 ? "int4"
+                                                                  : "uint4");
     if (bytes && bits == 4) {
       Shape shape = data->shape();
       shape.back() *= 2;
@@ -127,7 +129,8 @@ class Folder {
 
     const auto key = std::make_pair(node.input(0), node.input(2));
     const auto [it, fresh] = tables_.try_emplace(key, kNoValue);
-    if (fresh) it->second = g_.add_constant(g_.unique_name(stem(g_.value(node.input(0)).name)), table, graph::Role::kEmbedding);
+    if (fresh)
+      it->second = g_.add_constant(g_.unique_name(stem(g_.value(node.input(0)).name)), table, graph::Role::kEmbedding);
     Node& after = g_.node(id);
     after.op = "Gather";
     after.domain.clear();
@@ -148,7 +151,8 @@ class Folder {
   /// The name that a writer made NAME_quantized of.
   static std::string stem(const std::string& name) {
     constexpr std::string_view kSuffix = "_quantized";
-    return name.size() > kSuffix.size() && name.ends_with(kSuffix) ? name.substr(0, name.size() - kSuffix.size()) : name;
+    return name.size() > kSuffix.size() && name.ends_with(kSuffix) ? name.substr(0, name.size() - kSuffix.size())
+                                                                   : name;
   }
 
   Graph& g_;

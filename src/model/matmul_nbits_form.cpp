@@ -21,12 +21,12 @@ using tensor::Shape;
 using tensor::Tensor;
 
 constexpr const char* kMicrosoft = "com.microsoft";
-constexpr int64_t kOnnxFloat = 1;                       // TensorProto.DataType
+constexpr int64_t kOnnxFloat = 1;                            // TensorProto.DataType
 constexpr int64_t kSmallestBlock = 16, kLargestBlock = 256;  // that onnxruntime's kernels take
-constexpr int64_t kFloat32Arithmetic = 1;               // accuracy_level
+constexpr int64_t kFloat32Arithmetic = 1;                    // accuracy_level
 
-bool is_product(const Node& node) { return node.domain.empty() && (node.op == "MatMul" || node.op == "Gemm"); }
-bool is_table(const Node& node) { return node.domain.empty() && node.op == "Gather"; }
+bool is_product(const Node& node) { return node.is("MatMul") || node.is("Gemm"); }
+bool is_table(const Node& node) { return node.is("Gather"); }
 
 /// Whether the stored order is [inputs, outputs].
 bool transposed(const Node& node) { return node.op == "MatMul" || node.integer("transB", 0) == 0; }
@@ -47,7 +47,10 @@ class Rewriter {
     const NodeId count = g_.node_count();
     for (NodeId id = 0; id < count; ++id) {
       const Node& node = g_.node(id);
-      const ValueId weight = node.removed ? kNoValue : is_product(node) ? node.input(1) : is_table(node) ? node.input(0) : kNoValue;
+      const ValueId weight = node.removed       ? kNoValue
+                             : is_product(node) ? node.input(1)
+                             : is_table(node)   ? node.input(0)
+                                                : kNoValue;
       if (!g_.is_constant(weight) || !g_.value(weight).constant.quantization()) continue;
       if (!why_not_nbits(g_, node, form_of(node, weight)).empty()) continue;
       if (is_product(node))
@@ -70,7 +73,8 @@ class Rewriter {
     const bool along_rows = q.block > 0 ? q.axis == reduction : q.scale.rank() == 1 && q.axis == 1 - reduction;
     form.per_tensor = !along_rows || q.code_shape != w.shape() || w.rank() != 2;
     form.offset = static_cast<bool>(q.offset);
-    const NodeId before = is_product(node) && node.input(0) != kNoValue ? producers_[static_cast<size_t>(node.input(0))] : -1;
+    const NodeId before =
+        is_product(node) && node.input(0) != kNoValue ? producers_[static_cast<size_t>(node.input(0))] : -1;
     form.quantized_input = before >= 0 && g_.node(before).op == "DequantizeLinear";
     return form;
   }
@@ -85,8 +89,8 @@ class Rewriter {
     node.domain = kMicrosoft;
     node.inputs = {node.input(0), p.codes, p.scales, p.zeros};
     if (bias != kNoValue) node.inputs.insert(node.inputs.end(), {kNoValue, bias});
-    node.attributes = {{"K", p.k},           {"N", p.n}, {"bits", int64_t{4}}, {"block_size", p.block},
-                       {"accuracy_level", kFloat32Arithmetic}};
+    node.attributes = {
+        {"K", p.k}, {"N", p.n}, {"bits", int64_t{4}}, {"block_size", p.block}, {"accuracy_level", kFloat32Arithmetic}};
     g_.domains.try_emplace(kMicrosoft, 1);
   }
 
@@ -98,7 +102,8 @@ class Rewriter {
     p.n = w.shape()[turned ? 1 : 0];
     p.k = w.shape()[turned ? 0 : 1];
     p.block = nbits_block(p.k, q.block);
-    const int64_t blocks = (p.k + p.block - 1) / p.block, row_bytes = blocks * p.block / 2, zero_bytes = (blocks + 1) / 2;
+    const int64_t blocks = (p.k + p.block - 1) / p.block, row_bytes = blocks * p.block / 2,
+                  zero_bytes = (blocks + 1) / 2;
     const int up = q.format->lowest_code == 0 ? 0 : 8;  // codes are unsigned, 0 to 15
     const std::vector<int8_t> codes = codec::unpack(w);
     Tensor b(DType::u8, {p.n, blocks, p.block / 2});
@@ -150,7 +155,8 @@ class Rewriter {
       const Shape parameters{w.shape()[0], blocks};
       const Tensor none(q.format->code, parameters);
       Packed& p = it->second;
-      p.codes = g_.add_constant(g_.unique_name(name + "_quantized"), w.with_quantization(nullptr), graph::Role::kEmbedding);
+      p.codes =
+          g_.add_constant(g_.unique_name(name + "_quantized"), w.with_quantization(nullptr), graph::Role::kEmbedding);
       p.scales = g_.add_constant(g_.unique_name(name + "_scale"), q.scale.reshaped(parameters));
       p.zeros = g_.add_constant(g_.unique_name(name + "_zero_point"), q.zero ? q.zero.reshaped(parameters) : none);
       p.block = block;
@@ -173,8 +179,9 @@ class Rewriter {
 }  // namespace
 
 int64_t nbits_block(int64_t columns, int64_t group) {
-  return group > 0 ? group
-                   : std::max<int64_t>(kSmallestBlock, static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(columns))));
+  return group > 0
+             ? group
+             : std::max<int64_t>(kSmallestBlock, static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(columns))));
 }
 
 int64_t nbits_bytes(int64_t rows, int64_t columns, int64_t block, int64_t scale_bits, bool float_zeros) {

@@ -1,6 +1,7 @@
 #include "model/stored_weights.h"
 
 #include "codec/format.h"
+#include "graph/products.h"
 #include "tensor/quantization.h"
 
 namespace nibble::model {
@@ -52,8 +53,7 @@ std::vector<StoredWeight> stored_weights(const Graph& g) {
   for (NodeId id = 0; id < g.node_count(); ++id) {
     const Node& node = g.node(id);
     if (node.removed) continue;
-    const bool product = node.domain.empty() && (node.op == "Conv" || node.op == "Gemm" || node.op == "MatMul");
-    const bool table = node.domain.empty() && node.op == "Gather", nbits = node.op == "MatMulNBits";
+    const bool product = graph::is_product(node), table = node.is("Gather"), nbits = node.op == "MatMulNBits";
     if (!product && !table && !nbits) continue;
     const ValueId v = node.input(table ? 0 : 1);
     if (!g.is_constant(v) || (table && !g.value(v).constant.quantization())) continue;

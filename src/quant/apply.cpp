@@ -126,7 +126,8 @@ std::vector<LayerResult> apply_with(Graph& graph, const Plan& plan, const Calibr
   for (const LayerPlan& layer : plan.layers) {
     progress.check_cancelled();
     if (layer.bits < 16) {
-      const InputStatistics inputs = calibration && !layer.table ? input_statistics(graph, layer, *calibration) : InputStatistics();
+      const InputStatistics inputs =
+          calibration && !layer.table ? input_statistics(graph, layer, *calibration) : InputStatistics();
       const auto key = std::make_pair(layer.weight, layer.transposed);
       auto it = done.find(key);
       if (it == done.end()) {
@@ -205,7 +206,8 @@ int64_t predicted_file_bytes(const Graph& graph, const Plan& plan) {
   }
   // Bias correction gives a bias to layers without one, where a calibration knows their inputs.
   for (const LayerPlan& layer : plan.layers) {
-    if (!plan.scheme.correct_bias || plan.activations.empty() || layer.bits == 16 || layer.op == "MatMul" || layer.table)
+    if (!plan.scheme.correct_bias || plan.activations.empty() || layer.bits == 16 || layer.op == "MatMul" ||
+        layer.table)
       continue;
     if (copy.node(layer.node).input(2) != graph::kNoValue) continue;
     const ValueId bias = copy.add_constant(copy.unique_name(layer.weight_name + "_bias"),

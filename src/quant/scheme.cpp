@@ -71,7 +71,8 @@ const Preparation* chosen_preparation(std::string_view name, const std::string& 
     if (p->name == name) return p;
     names += std::string(p->name) + ", ";
   }
-  fail_usage(place, "there is no preparation " + base::in_quotes(name) + " to choose", "there are " + names + "and none");
+  fail_usage(place, "there is no preparation " + base::in_quotes(name) + " to choose",
+             "there are " + names + "and none");
 }
 
 Keep parse_keep(std::string_view text, const std::string& place) {
@@ -144,9 +145,9 @@ void set_option(Scheme& s, std::string_view option) {
   } else if (key == "keep") {
     s.keep.push_back(parse_keep(value, place));
   } else {
-    fail_usage(
-        place, "there is no such key",
-        "keys are map, group, clip, weight-clip, act-clip, round, percentile, bias-correction, positions, prepare and keep");
+    fail_usage(place, "there is no such key",
+               "keys are map, group, clip, weight-clip, act-clip, round, percentile, bias-correction, positions, "
+               "prepare and keep");
   }
 }
 

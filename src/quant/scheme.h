@@ -32,8 +32,8 @@ struct Keep {
 ///   W8A16, W8A8  the same with int8 symmetric per output channel
 ///
 /// Keys: a number format's name; map=; group=N|channel|tensor; clip=; act-clip=; round=; percentile=;
-/// bias-correction=on|off; positions=; prepare=NAME (again for each preparation; none forgets those before); keep=LAYERS[:BITS]
-/// (again for each rule).
+/// bias-correction=on|off; positions=; prepare=NAME (again for each preparation; none forgets those before);
+/// keep=LAYERS[:BITS] (again for each rule).
 struct Scheme {
   std::string base;  ///< "W4A16", ...
   fit::Grid weights;

@@ -9,7 +9,8 @@ namespace {
 
 std::vector<float> laplace_quantiles(int count) {
   std::vector<float> values;
-  for (int i = 0; i < count; ++i) values.push_back(static_cast<float>((i % 2 ? 1 : -1) * -std::log(1 - (i + 0.5) / count)));
+  for (int i = 0; i < count; ++i)
+    values.push_back(static_cast<float>((i % 2 ? 1 : -1) * -std::log(1 - (i + 0.5) / count)));
   return values;
 }
 

@@ -15,8 +15,7 @@ int brute_force_bins(const std::vector<float>& values, size_t levels) {
   for (const float v : values) largest = std::max(largest, std::fabs(double{v}));
   std::vector<double> histogram(kBins, 0.0);
   for (const float v : values)
-    if (v != 0.0f)
-      histogram[std::min(kBins - 1, static_cast<size_t>(std::fabs(double{v}) / largest * kBins))] += 1;
+    if (v != 0.0f) histogram[std::min(kBins - 1, static_cast<size_t>(std::fabs(double{v}) / largest * kBins))] += 1;
   int best = 0;
   double least = std::numeric_limits<double>::infinity();
   for (size_t n = levels; n <= kBins; ++n) {
@@ -71,7 +70,8 @@ TEST(Entropy, CountsWeights) {
   const std::vector<float> values = {0.1f, -0.2f, 0.3f, 0.4f, 5.0f}, weights = {3, 2, 2, 1, 1};
   const std::vector<float> repeated = {0.1f, 0.1f, 0.1f, -0.2f, -0.2f, 0.3f, 0.3f, 0.4f, 5.0f};
   const Grid grid = make_grid(*codec::find_format("int4"), Map::kSymmetric);
-  EXPECT_EQ(find_clip_rule("entropy")->choose({values, weights}, grid), find_clip_rule("entropy")->choose({repeated, {}}, grid));
+  EXPECT_EQ(find_clip_rule("entropy")->choose({values, weights}, grid),
+            find_clip_rule("entropy")->choose({repeated, {}}, grid));
 }
 
 }  // namespace

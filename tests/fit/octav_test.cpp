@@ -57,8 +57,10 @@ TEST(Octav, IsTheLeastOfItsObjective) {
       const double found = cost(values, limit_of(values));
       for (int i = 1; i <= 4000; ++i) {
         const double c = double{largest} * i / 4000;
-        // The least may lie just below a value, where the limit as a float is just above: no more than that value's noise.
-        ASSERT_LE(found, cost(values, c) + largest * double{largest} / 768 + 1e-12) << static_cast<int>(kind) << " at " << c;
+        // The least may lie just below a value, where the limit as a float is just above: no more than that value's
+        // noise.
+        ASSERT_LE(found, cost(values, c) + largest * double{largest} / 768 + 1e-12)
+            << static_cast<int>(kind) << " at " << c;
       }
     }
 }
@@ -79,12 +81,11 @@ TEST(Octav, MeetsTheOptimumOfKnownDensities) {
   for (int i = 0; i < kCount; ++i) {
     const double p = (i + 0.5) / kCount;  // of |x|
     laplace.push_back(static_cast<float>((i % 2 ? 1 : -1) * -std::log(1 - p)));
-    gauss.push_back(static_cast<float>(
-        (i % 2 ? 1 : -1) * bisected(0, 10, [&](double x) { return p - std::erf(x / std::sqrt(2.0)); })));
+    gauss.push_back(static_cast<float>((i % 2 ? 1 : -1) *
+                                       bisected(0, 10, [&](double x) { return p - std::erf(x / std::sqrt(2.0)); })));
   }
   // J' = 0: c P(inside) / 768 = E[(|X| - c); outside]; Laplace with b = 1: c (1 - e^-c) / 768 = e^-c.
-  const double wanted_laplace =
-      bisected(0.1, 20, [](double c) { return std::exp(-c) - c * (1 - std::exp(-c)) / 768; });
+  const double wanted_laplace = bisected(0.1, 20, [](double c) { return std::exp(-c) - c * (1 - std::exp(-c)) / 768; });
   const double wanted_gauss = bisected(0.1, 20, [](double c) {
     const double density = std::exp(-c * c / 2) / std::sqrt(2 * M_PI), tail = std::erfc(c / std::sqrt(2.0)) / 2;
     return 2 * (density - c * tail) - c * (1 - 2 * tail) / 768;

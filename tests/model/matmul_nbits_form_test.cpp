@@ -150,7 +150,8 @@ TEST(GatherBlockQuantized, WritesAndReadsTheSameBits) {
     ASSERT_EQ(read.node(0).op, "Gather");
     const Tensor before = codec::dequantize(constant_of(g, g.node(0), 0)),
                  after = codec::dequantize(constant_of(read, read.node(0), 0));
-    EXPECT_TRUE(std::equal(before.values<float>().begin(), before.values<float>().end(), after.values<float>().begin()));
+    EXPECT_TRUE(
+        std::equal(before.values<float>().begin(), before.values<float>().end(), after.values<float>().begin()));
     Graph again = read;
     model::use_matmul_nbits(again);
     model::add_scale_casts(again);
@@ -159,7 +160,8 @@ TEST(GatherBlockQuantized, WritesAndReadsTheSameBits) {
 }
 
 TEST(MatMulNBits, SaysWhyItCannotBe) {
-  const auto why = [](QuantizedParts p, const char* op = "MatMul", std::map<std::string, graph::Attribute> attributes = {}) {
+  const auto why = [](QuantizedParts p, const char* op = "MatMul",
+                      std::map<std::string, graph::Attribute> attributes = {}) {
     Graph g = quantized_network(quantized_tensor(p));
     g.node(0).op = op;
     g.node(0).attributes = std::move(attributes);
@@ -186,7 +188,8 @@ TEST(MatMulNBits, SaysWhyItCannotBe) {
 }
 
 /// A table as another tool might write it, with one part changed.
-Graph table_node(std::map<std::string, graph::Attribute> attributes, tensor::Shape zeros = {4, 2}, DType zero_type = DType::uint4) {
+Graph table_node(std::map<std::string, graph::Attribute> attributes, tensor::Shape zeros = {4, 2},
+                 DType zero_type = DType::uint4) {
   GraphBuilder b;
   const auto data = b.constant("d", Tensor(DType::uint4, {4, 64})), scale = b.weights("s", {4, 2});
   const auto zero = b.constant("z", Tensor(zero_type, std::move(zeros)));

@@ -70,7 +70,8 @@ Graph perceptron() {
   return g;
 }
 
-/// What ends a pair: values that others read too, residual additions, functions that are not homogeneous, shared weights.
+/// What ends a pair: values that others read too, residual additions, functions that are not homogeneous, shared
+/// weights.
 Graph unpaired() {
   GraphBuilder b;
   const auto x = b.input("x", {tensor::kUnknown, 4, 8, 8});
@@ -145,7 +146,8 @@ TEST(Equalize, GivesTheSameBits) {
   }
 }
 
-std::vector<float> ranges(const Graph& g, const std::string& weight, size_t channels, const std::function<size_t(size_t)>& channel) {
+std::vector<float> ranges(const Graph& g, const std::string& weight, size_t channels,
+                          const std::function<size_t(size_t)>& channel) {
   std::vector<float> r(channels, 0.0f);
   const auto w = g.value(g.find_value(weight)).constant.values<float>();
   for (size_t i = 0; i < w.size(); ++i) r[channel(i)] = std::max(r[channel(i)], std::fabs(w[i]));

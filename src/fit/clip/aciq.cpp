@@ -1,5 +1,6 @@
 /// Banner et al., "Post-training 4-bit quantization of convolution networks for rapid-deployment" (ACIQ), NeurIPS 2019,
-/// arXiv 1810.05723. The limit a that minimises clipping and uniform rounding noise of a fitted density, around its mean:
+/// arXiv 1810.05723. The limit a that minimises clipping and uniform rounding noise of a fitted density, around its
+/// mean:
 ///
 ///     Laplace, b = E|X - mean|:  2 b^2 e^(-a/b) + a^2 / (3 4^B)   least at  t e^t = 3 4^B,            a = t b
 ///     Gauss, s^2 = Var X:        the same with the Gaussian tail  least at  2 (f(u) - u Q(u)) = u / (3 4^B),  a = u s

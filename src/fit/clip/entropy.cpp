@@ -8,7 +8,8 @@
 ///
 /// Where we differ:
 /// - the number of levels is that of half the grid (128 in the publication): 2^(B-1), or 2^B for one-sided data of maps
-///   with a zero point or an offset, which use all codes for one side; bin k belongs to run floor(k levels / n), for any n;
+///   with a zero point or an offset, which use all codes for one side; bin k belongs to run floor(k levels / n), for
+///   any n;
 /// - n whose last bin is empty are left out: Q is 0 there where P is not, and the divergence infinite;
 /// - of equal divergences the widest range wins; zeros do not count; the limit is the upper edge of the last bin;
 /// - the minmax map, whose levels need not hold zero, measures |x| from the middle of the range.
@@ -50,7 +51,8 @@ class EntropySearch final : public ClipSearch {
     for (const auto& e : values_.entries) {
       if (skip_zeros && e.value == 0.0f) continue;
       const double share = std::fabs(double{e.value} - middle) / largest;
-      mass_[static_cast<size_t>(std::min(kBins - 1, static_cast<int>(share * kBins)))] += e.weight / values_.total_weight;
+      mass_[static_cast<size_t>(std::min(kBins - 1, static_cast<int>(share * kBins)))] +=
+          e.weight / values_.total_weight;
     }
     sum_.assign(kBins + 1, 0.0);
     used_.assign(kBins + 1, 0);

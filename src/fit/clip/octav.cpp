@@ -31,7 +31,8 @@ struct Point {
 /// The end h in [max(low, floor), largest] that minimises noise (h - low)^2 W(low <= x <= h) + sum over x > h of
 /// w (x - h)^2. `points` ascend; those below `low` are clipped there and have no part in this.
 double best_end(std::span<const Point> points, double noise, double low, double floor) {
-  const auto first = std::lower_bound(points.begin(), points.end(), low, [](const Point& p, double l) { return p.x < l; });
+  const auto first =
+      std::lower_bound(points.begin(), points.end(), low, [](const Point& p, double l) { return p.x < l; });
   points = points.subspan(static_cast<size_t>(first - points.begin()));
   const double least = std::max(low, floor);
   if (points.empty() || points.back().x <= least) return least;

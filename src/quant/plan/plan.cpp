@@ -25,8 +25,7 @@ constexpr int64_t kCalibrationProgram = int64_t{20} << 20;  // code of the opera
 
 /// A Gather of whole rows of a constant, as embeddings are; small ones are not worth it.
 bool is_large_table(const Graph& graph, const Node& node) {
-  if (!node.is("Gather") || node.integer("axis", 0) != 0 || !graph.is_constant(node.input(0)))
-    return false;
+  if (!node.is("Gather") || node.integer("axis", 0) != 0 || !graph.is_constant(node.input(0))) return false;
   const Tensor& t = graph.value(node.input(0)).constant;
   return t.dtype() == DType::f32 && !t.quantization() && t.rank() == 2 && t.elements() >= 4096;
 }
@@ -300,7 +299,8 @@ std::vector<Observed> observed_values(const Graph& graph, const Plan& plan) {
       values.push_back({name, axis});
   };
   for (const LayerPlan& layer : plan.layers)
-    if (layer.bits < 16 && !layer.table) add(graph.value(graph.node(layer.node).input(0)).name, layer.op == "Conv" ? 1 : -1);
+    if (layer.bits < 16 && !layer.table)
+      add(graph.value(graph.node(layer.node).input(0)).name, layer.op == "Conv" ? 1 : -1);
   for (const ActivationPlan& a : plan.activations) add(a.name, 1);
   return values;
 }

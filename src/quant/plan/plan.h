@@ -28,9 +28,10 @@ struct LayerPlan {
   double bits_per_weight = 32;
   int64_t bytes_before = 0, bytes_after = 0;
   int activation_bits = 16;  ///< of its input
-  int64_t nbits_block = 0;   ///< block_size of the MatMulNBits or GatherBlockQuantized that it is written as; 0: it is not
-  std::string why_qdq;       ///< in the style matmulnbits: why it is written as DequantizeLinear all the same
-  std::string note;          ///< the reason for anything that differs from the scheme; empty if nothing does
+  int64_t nbits_block =
+      0;                ///< block_size of the MatMulNBits or GatherBlockQuantized that it is written as; 0: it is not
+  std::string why_qdq;  ///< in the style matmulnbits: why it is written as DequantizeLinear all the same
+  std::string note;     ///< the reason for anything that differs from the scheme; empty if nothing does
 };
 
 /// One quantized activation.
@@ -64,7 +65,7 @@ struct PlanOptions {
   /// What the file will look like. With kMatMulNBits the tables of Gather are quantized too: their operator decodes the
   /// rows that it picks alone, DequantizeLinear would decode all of them at every run.
   model::OnnxStyle style = model::OnnxStyle::kQdq;
-  int64_t file_bytes = 0;       ///< size of the float network's file; 0: unknown
+  int64_t file_bytes = 0;  ///< size of the float network's file; 0: unknown
   int threads = 1;
 };
 

@@ -1,12 +1,12 @@
-// Cross-layer equalization: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV
-// 2019, arXiv 1906.04721, section 4.1. Between two products with nothing but positively homogeneous steps, f(a x) = a f(x)
-// for a > 0, channel i may be divided by s_i behind the first and multiplied by it before the second. With r1_i the
-// largest magnitude of the first weight's output channel i and r2_i that of the second's input channel i,
+// Cross-layer equalization: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction",
+// ICCV 2019, arXiv 1906.04721, section 4.1. Between two products with nothing but positively homogeneous steps, f(a x)
+// = a f(x) for a > 0, channel i may be divided by s_i behind the first and multiplied by it before the second. With
+// r1_i the largest magnitude of the first weight's output channel i and r2_i that of the second's input channel i,
 //
 //     s_i = sqrt(r1_i / r2_i),    W1[i] / s_i,  b1[i] / s_i,  W2[:, i] s_i,
 //
-// makes both ranges sqrt(r1_i r2_i). All pairs in turn, again until nothing changes; chains with a depthwise convolution
-// in the middle are two pairs, whose fixed point is the paper's cubic root.
+// makes both ranges sqrt(r1_i r2_i). All pairs in turn, again until nothing changes; chains with a depthwise
+// convolution in the middle are two pairs, whose fixed point is the paper's cubic root.
 //
 // Where we differ: s_i is rounded to a power of two. The float network then gives the same numbers bit for bit (unless
 // one leaves the range of normal numbers), and ranges end within a factor of 2 of each other. High biases are not
@@ -17,6 +17,7 @@
 #include <optional>
 #include <set>
 
+#include "graph/products.h"
 #include "quant/prepare/prepare.h"
 
 namespace nibble::quant {
@@ -99,7 +100,7 @@ class Equalizer {
 
   std::optional<Product> describe(NodeId id) const {
     const Node& node = graph_.node(id);
-    if (node.removed || !node.domain.empty() || !private_constant(node.input(1))) return std::nullopt;
+    if (!graph::is_product(node) || !private_constant(node.input(1))) return std::nullopt;
     const Tensor& w = graph_.value(node.input(1)).constant;
     Product p;
     p.node = id;
@@ -115,7 +116,7 @@ class Equalizer {
       p.window = w.elements() / (p.outputs * p.group_inputs);
       return p;
     }
-    if ((node.op != "Gemm" && node.op != "MatMul") || w.rank() != 2 || w.elements() == 0) return std::nullopt;
+    if (node.op == "Conv" || w.rank() != 2 || w.elements() == 0) return std::nullopt;
     if (node.op == "Gemm" && node.integer("transA", 0) != 0) return std::nullopt;
     p.transposed = node.op == "MatMul" || node.integer("transB", 0) == 0;
     p.outputs = p.group_outputs = w.shape()[p.transposed ? 1 : 0];
@@ -213,10 +214,11 @@ class Equalizer {
 }  // namespace
 
 const Preparation& equalize_preparation() {
-  static const Preparation p{"equalize",
-                             "cross-layer equalization: channels between two layers are scaled so that both weights have "
-                             "the same range",
-                             [](Graph& graph) { return Equalizer(graph).run(); }, false};
+  static const Preparation p{
+      "equalize",
+      "cross-layer equalization: channels between two layers are scaled so that both weights have "
+      "the same range",
+      [](Graph& graph) { return Equalizer(graph).run(); }, false};
   return p;
 }
 
