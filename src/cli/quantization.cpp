@@ -90,7 +90,7 @@ std::string style_text(const quant::Plan& plan) {
       ++(layer.table ? tables : products);
     else if (layer.bits < 16)
       ++others[layer.why_qdq];
-  std::string text = fmt::format("{} as MatMulNBits (x is not rounded, accuracy_level 1)", products);
+  std::string text = fmt::format("{} as MatMulNBits (accuracy_level 1: activations stay floats)", products);
   if (tables) text += fmt::format(", {} as GatherBlockQuantized", tables);
   if (products && plan.scheme.weights.format->lowest_code < 0)
     text += "; int4 is written as uint4 around 8, the same values";
