@@ -43,9 +43,9 @@ def quantize(network, scheme, out, *more):
     run("quantize", model_of(network), "-o", out, "--scheme", scheme, "--force", "--calib", folder / network.calibration, *CALIBRATION, *networks.flags(network, folder), *more)
 
 
-def evaluate(network, file, work):
+def evaluate(network, file, work, *more):
     report = work / "report.json"
-    run("eval", file, "--baseline", model_of(network), "--data", folder / network.data, "--no-latency", "--json", report, "--force", *networks.flags(network, folder))
+    run("eval", file, "--baseline", model_of(network), "--data", folder / network.data, "--no-latency", "--json", report, "--force", *networks.flags(network, folder), *more)
     r = json.loads(report.read_text())
     out = {"bytes": r["after"]["file_bytes"], "bits": round(r["after"]["bits_per_weight"], 3), "samples": r["samples"]}
     if "accuracy" in r:
@@ -209,20 +209,29 @@ def tables():
             return f"{1e3 * v['median']:.{digits}f} ({1e3 * v['p10']:.{digits}f}-{1e3 * v['p90']:.{digits}f})"
         speed.append(f"| {name} | {ms('nibble float')} | {ms('onnxruntime float')} | {t['onnxruntime float']['median'] / t['nibble float']['median']:.2f} | {ms('nibble W4A16')} | {ms('nibble W4A8')} | "
                      f"{ms('onnxruntime W4A16')} | {ms('onnxruntime W4A8')} | {ms('onnxruntime W4A8 int8')} |")
-    for document, parts in (("accuracy", {"results": lines, "against": versus}), ("performance", {"latency": speed})):
-        path = ROOT / f"docs/{document}.md"
-        text = path.read_text()
-        for key, rows in parts.items():
-            begin, end = f"<!-- table: {key} -->", f"<!-- end: {key} -->"
-            head, rest = text.split(begin)
-            text = head + begin + "\n" + "\n".join(rows) + "\n" + end + rest.split(end)[1]
-        path.write_text(text)
+    fill("accuracy", {"results": lines, "against": versus})
+    fill("performance", {"latency": speed})
 
 
-if stage == "tables":
-    tables()
-else:
+def fill(document, parts):
+    """Puts tables between their markers in a page of docs/."""
+    path = ROOT / f"docs/{document}.md"
+    text = path.read_text()
+    for key, rows in parts.items():
+        begin, end = f"<!-- table: {key} -->", f"<!-- end: {key} -->"
+        head, rest = text.split(begin)
+        text = head + begin + "\n" + "\n".join(rows) + "\n" + end + rest.split(end)[1]
+    path.write_text(text)
+
+
+def main():
+    if stage == "tables":
+        return tables()
     for network in chosen:
         print(network.name, flush=True)
         {"accuracy": accuracy, "latency": latency}[stage](network, results.setdefault(network.name, {}))
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

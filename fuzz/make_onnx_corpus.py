@@ -62,6 +62,16 @@ def seeds():
         [info("x", [1, 1, 4, 4])], [y],
         [packed("c", TensorProto.UINT4, [2, 4], range(4)), raw("s", f([1, 2])), raw("o", f([[1], [2]])), raw("r", np.int64([2, 1, 2, -1]))])
 
+    half = lambda shape: np.full(shape, 0x21, np.uint8)
+    packed_nodes = [helper.make_node("Cast", ["s"], ["sf"], to=TensorProto.FLOAT)]
+    product = helper.make_node("MatMulNBits", ["x", "b", "sf", "z"], ["y"], domain="com.microsoft", K=4, N=2, bits=4, block_size=16)
+    yield "nbits", model(packed_nodes + [product], [x], [y], [raw("b", half([2, 1, 8])), raw("s", np.ones([2, 1], np.float16)), raw("z", half([2, 1]))], domains=["com.microsoft"])
+    table = helper.make_node("GatherBlockQuantized", ["d", "i", "sf", "z"], ["y"], domain="com.microsoft", block_size=16)
+    rows = info("i", [2], TensorProto.INT64)
+    yield "table", model(packed_nodes + [table], [rows], [y], [packed("d", TensorProto.UINT4, [2, 18], range(18)), raw("s", np.ones([2, 2], np.float16)),
+                                                             packed("z", TensorProto.UINT4, [2, 2], range(2))], domains=["com.microsoft"])
+    yield "byte_table", model(packed_nodes + [table], [rows], [y], [raw("d", half([2, 9])), raw("s", np.ones([2, 2], np.float16)), raw("z", half([2, 1]))], domains=["com.microsoft"])
+
     body = helper.make_graph([helper.make_node("Add", ["x", "w"], ["b"])], "body", [], [info("b", None)])
     yield "if", model([helper.make_node("If", ["c"], ["y"], then_branch=body, else_branch=body)],
                       [x, info("c", [], TensorProto.BOOL)], [y], [raw("w", f([1]))])

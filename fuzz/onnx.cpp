@@ -1,10 +1,11 @@
-// Bytes -> wire pass, protobuf, graph checks, upgrade, folding and expanding of quantized constants. A Graph that was
-// read and folded can be expanded unless that is refused, and what was expanded folds again.
+// Bytes -> wire pass, protobuf, graph checks, upgrade, folding and expanding of quantized constants, in both styles. A
+// Graph that was read and folded can be expanded unless that is refused, and what was expanded folds again.
 #include <memory>
 #include <string>
 
 #include "fuzz/only_errors.h"
 #include "io/onnx/read.h"
+#include "model/matmul_nbits_form.h"
 #include "model/quantized_constants.h"
 #include "model/upgrade.h"
 
@@ -17,6 +18,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     graph::Graph g = io::onnx::read_bytes(base::as_bytes(*owner), owner, "fuzz.onnx", std::nullopt, {}, notes);
     model::upgrade(g);
     model::fold_quantized_constants(g);
+    model::fold_nbits(g);
+    graph::Graph packed = g;
+    model::use_matmul_nbits(packed);
+    model::add_scale_casts(packed);
+    model::fold_nbits(packed);
     model::expand_quantized_constants(g);
     model::fold_quantized_constants(g);
   });

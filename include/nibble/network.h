@@ -17,8 +17,15 @@ struct ValueInfo {
   std::vector<int64_t> shape;  ///< -1: known only when the network runs (usually the batch)
 };
 
+/// How quantized weights are written.
+enum class OnnxStyle : uint8_t {
+  kQdq,          ///< standard ONNX: DequantizeLinear before the operator
+  kMatMulNBits,  ///< onnxruntime's com.microsoft MatMulNBits and GatherBlockQuantized where they can (docs/formats.md)
+};
+
 struct SaveOptions {
   bool force = false;                    ///< replace a file that exists
+  OnnxStyle style = OnnxStyle::kQdq;     ///< of the file at `path`; the one at `also_int8` is always kQdq
   std::filesystem::path also_int8 = {};  ///< a second file with the same values as 8-bit codes; empty: none
 };
 

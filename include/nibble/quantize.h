@@ -15,6 +15,9 @@ struct QuantizeOptions {
   std::string scheme = "W4A16";
   /// Ranges of activations and weights as `--save-ranges` writes them (JSON text); then no batches are needed.
   std::string ranges = {};
+  /// The style that the network will be saved in: kMatMulNBits gives products unsigned codes and quantizes the tables
+  /// of Gather too, and reports the bits that they take in that form.
+  OnnxStyle style = OnnxStyle::kQdq;
   bool allow_fallback = false;  ///< leave layers wide that cannot be quantized as asked, instead of throwing
   bool zero_nonfinite = false;  ///< NaN and infinite weights become 0, instead of throwing
   int threads = 0;              ///< 0: every core that this process may use. The result does not depend on it
@@ -36,6 +39,7 @@ struct Quantized {
   std::string scheme;  ///< spelled out, every default included; quantize() reads it back
   std::string ranges;  ///< what the calibration learned (JSON text for QuantizeOptions::ranges); empty without one
   std::vector<LayerResult> layers;
+  std::vector<std::string> prepared;  ///< what the preparations that the scheme names did, a phrase each
   std::vector<std::string> left_out;  ///< operators with weights that no scheme quantizes, and why
 };
 

@@ -2,10 +2,9 @@
 
 #include "api/boundary.h"
 #include "api/network_impl.h"
-#include "codec/format.h"
-#include "graph/products.h"
 #include "model/open.h"
 #include "model/save.h"
+#include "model/stored_weights.h"
 #include "nibble/version.h"
 
 namespace nibble {
@@ -27,10 +26,9 @@ std::vector<ValueInfo> describe(const graph::Graph& graph, const std::vector<gra
 }
 
 void count_weights(Network::Impl& impl) {
-  for (const graph::NodeId id : graph::weighted_products(impl.graph)) {
-    const tensor::Tensor& weight = impl.graph.value(impl.graph.node(id).input(1)).constant;
-    impl.weights += weight.elements();
-    impl.weight_bytes += codec::stored_bytes(weight);
+  for (const model::StoredWeight& w : model::stored_weights(impl.graph)) {
+    impl.weights += w.elements;
+    impl.weight_bytes += w.bytes;
   }
 }
 
@@ -78,6 +76,7 @@ Saved Network::save(const std::filesystem::path& path, const SaveOptions& option
     save.force = options.force;
     save.inputs = impl_->sources;
     save.also_int8 = options.also_int8;
+    save.style = style_of(options.style);
     save.producer = std::string("nibble ") + version();
     const model::SaveResult saved = model::save(impl_->graph, path, save);
     return {saved.file_bytes + saved.data_bytes, saved.int8_file_bytes, saved.opset};

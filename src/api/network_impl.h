@@ -6,6 +6,7 @@
 
 #include "data/description.h"
 #include "graph/graph.h"
+#include "model/matmul_nbits_form.h"
 #include "nibble/network.h"
 
 namespace nibble {
@@ -19,6 +20,10 @@ struct Network::Impl {
   std::string scheme;
   int64_t weights = 0, weight_bytes = 0, file_bytes = 0;
 };
+
+inline model::OnnxStyle style_of(OnnxStyle style) {
+  return style == OnnxStyle::kMatMulNBits ? model::OnnxStyle::kMatMulNBits : model::OnnxStyle::kQdq;
+}
 
 /// Fills what is derived from the Graph.
 Network make_network(Network::Impl impl);

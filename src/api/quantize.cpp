@@ -61,10 +61,11 @@ Quantized quantize(const Network& network, const QuantizeOptions& options, const
 
     Network::Impl to;
     to.graph = from.graph;
-    quant::prepare(to.graph);
+    const std::vector<std::string> prepared = quant::prepare(to.graph, scheme.preparations);
     quant::PlanOptions plan_options;
     plan_options.allow_fallback = options.allow_fallback;
     plan_options.zero_nonfinite = options.zero_nonfinite;
+    plan_options.style = style_of(options.style);
     plan_options.file_bytes = from.file_bytes;
     plan_options.threads = pool.threads();
     quant::Plan plan = quant::make_plan(to.graph, scheme, nullptr, plan_options);
@@ -76,6 +77,7 @@ Quantized quantize(const Network& network, const QuantizeOptions& options, const
       learned = quant::calibrate(to.graph, quant::observed_values(to.graph, plan), tensors_of(calibration), 0, pool,
                                  progress, limits);
       learned->source = "batches of a library call";
+      learned->prepared = quant::preparations_text(scheme);
     } else if (!plan.activations.empty()) {
       base::fail_usage("scheme " + scheme.base, "quantizes activations, which needs data that shows their ranges",
                        "give calibration batches or ranges");
@@ -88,8 +90,12 @@ Quantized quantize(const Network& network, const QuantizeOptions& options, const
     if (to.description.preprocessing || !to.description.classes.empty())
       to.graph.metadata[std::string(data::kDescriptionMetadataKey)] = data::to_text(to.description);
     to.sources = from.sources;
-    return Quantized{make_network(std::move(to)), quant::to_text(scheme),
-                     learned ? quant::to_json(*learned) : std::string(), results_of(plan, results), plan.left_out};
+    return Quantized{make_network(std::move(to)),
+                     quant::to_text(scheme),
+                     learned ? quant::to_json(*learned) : std::string(),
+                     results_of(plan, results),
+                     prepared,
+                     plan.left_out};
   });
 }
 

@@ -7,9 +7,8 @@
 #include "cli/command.h"
 #include "cli/quantization.h"
 #include "cli/version.h"
-#include "codec/format.h"
 #include "eval/html/report_page.h"
-#include "graph/products.h"
+#include "model/stored_weights.h"
 #include "quant/prepare/prepare.h"
 
 namespace nibble::cli {
@@ -27,10 +26,9 @@ struct Flags {
 
 double bits_per_weight(const graph::Graph& graph) {
   int64_t weights = 0, bytes = 0;
-  for (const graph::NodeId id : graph::weighted_products(graph)) {
-    const tensor::Tensor& w = graph.value(graph.node(id).input(1)).constant;
-    weights += w.elements();
-    bytes += codec::stored_bytes(w);
+  for (const model::StoredWeight& w : model::stored_weights(graph)) {
+    weights += w.elements;
+    bytes += w.bytes;
   }
   return weights ? 8.0 * static_cast<double>(bytes) / static_cast<double>(weights) : 32;
 }
@@ -42,11 +40,8 @@ std::string quantized_text(const graph::Graph& graph) {
     const graph::Node& node = graph.node(id);
     if (node.op == "QuantizeLinear") (tensor::bits_of(graph.value(node.output(0)).dtype) == 4 ? u4 : u8) += 1;
   }
-  for (const graph::NodeId id : graph::weighted_products(graph)) {
-    const tensor::Tensor& w = graph.value(graph.node(id).input(1)).constant;
-    const int bits = w.quantization() ? tensor::bits_of(w.dtype()) : 32;
-    (bits == 4 ? four : bits == 8 ? eight : wide) += 1;
-  }
+  for (const model::StoredWeight& w : model::stored_weights(graph))
+    (w.bits == 4 ? four : w.bits == 8 ? eight : wide) += 1;
   std::string text = fmt::format("weights: {} at 4 bits, {} at 8, {} floats; activations: ", four, eight, wide);
   if (u8 + u4 == 0) return text + "floats";
   return text + fmt::format("{} uint8, {} uint4", u8, u4);

@@ -6,9 +6,7 @@
 #include <map>
 
 #include "cli/command.h"
-#include "codec/format.h"
-#include "eval/weights.h"
-#include "graph/products.h"
+#include "model/stored_weights.h"
 #include "quant/check/check.h"
 #include "quant/plan/plan.h"
 #include "quant/prepare/prepare.h"
@@ -52,20 +50,16 @@ struct WeightRow {
 
 std::vector<WeightRow> weight_rows(const graph::Graph& graph) {
   std::vector<WeightRow> rows;
-  for (graph::NodeId id = 0; id < graph.node_count(); ++id) {
-    const graph::Node& node = graph.node(id);
-    if (!graph::is_product(node) && node.op != "MatMulNBits") continue;
-    if (!graph.is_constant(node.input(1))) continue;
-    const graph::Value& v = graph.value(node.input(1));
-    const tensor::Tensor& w = v.constant;
+  for (const model::StoredWeight& w : model::stored_weights(graph)) {
+    const graph::Node& node = graph.node(w.node);
     WeightRow row;
     row.name = graph.name_of(node);
-    row.weight = v.name;
+    row.weight = w.weight;
     row.op = node.op;
-    row.shape = tensor::to_string(w.shape());
-    row.elements = w.elements();
-    row.bytes = codec::stored_bytes(w);
-    row.format = eval::format_text(w);
+    row.shape = tensor::to_string(w.shape);
+    row.elements = w.elements;
+    row.bytes = w.bytes;
+    row.format = w.format;
     row.bits = 8.0 * static_cast<double>(row.bytes) / static_cast<double>(std::max<int64_t>(1, row.elements));
     rows.push_back(std::move(row));
   }

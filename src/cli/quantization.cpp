@@ -33,7 +33,7 @@ void add_quantization_flags(CLI::App& command, QuantizationFlags& flags, const s
   option("--format", "format", "number format of the weights: int4, uint4, nf4, fp4, mxfp4, nvfp4, int8", "NAME");
   option("--map", "map", "how values are laid over codes: affine, symmetric, restricted, minmax", "NAME");
   option("--group", "group", "values that share a scale: 16 to 256, channel or tensor", "N");
-  option("--clip", "clip", "how ranges are chosen: minmax, percentile, mse", "RULE");
+  option("--clip", "clip", "how ranges are chosen: minmax, percentile, mse, octav, aciq or entropy", "RULE");
   option("--act-clip", "act-clip", "the same for activations alone", "RULE");
   option("--percentile", "percentile", "for clip=percentile (default 99.99)", "P");
   option("--bias-correction", "bias-correction",
@@ -42,6 +42,9 @@ void add_quantization_flags(CLI::App& command, QuantizationFlags& flags, const s
          "which activations are quantized: compute (inputs of convolutions and products) or all (inputs of residual "
          "additions too)",
          "WHICH");
+  option("--prepare", "prepare",
+         "rewrite the float network into an equal one first: equalize (cross-layer equalization, data-free) or none",
+         "NAME");
   option("--keep", "keep", "leave layers at 8 bits (or LAYERS:16): first, last, depthwise or a layer's name", "LAYERS");
   command
       .add_option("--calib", flags.calibration_data,
@@ -78,6 +81,23 @@ quant::NextBatch batches(const data::Dataset& dataset, const graph::Graph& graph
   };
 }
 
+/// What becomes MatMulNBits or GatherBlockQuantized, and what does not and why.
+std::string style_text(const quant::Plan& plan) {
+  int64_t products = 0, tables = 0;
+  std::map<std::string, int64_t> others;
+  for (const auto& layer : plan.layers)
+    if (layer.nbits_block > 0)
+      ++(layer.table ? tables : products);
+    else if (layer.bits < 16)
+      ++others[layer.why_qdq];
+  std::string text = fmt::format("{} as MatMulNBits (accuracy_level 1: activations stay floats)", products);
+  if (tables) text += fmt::format(", {} as GatherBlockQuantized", tables);
+  if (products && plan.scheme.weights.format->lowest_code < 0)
+    text += "; int4 is written as uint4 around 8, the same values";
+  for (const auto& [why, n] : others) text += fmt::format("; {} as DequantizeLinear ({})", n, why);
+  return text;
+}
+
 std::string kinds_text(const quant::Plan& plan) {
   std::map<std::string, int64_t> kinds;
   for (const auto& layer : plan.layers)
@@ -104,10 +124,11 @@ PlannedQuantization plan_quantization(const Network& network, const Quantization
 
   PlannedQuantization q;
   q.graph = network.graph;
-  quant::prepare(q.graph);
+  const std::vector<std::string> prepared = quant::prepare(q.graph, scheme.preparations);
   quant::PlanOptions options;
   options.allow_fallback = flags.allow_fallback;
   options.zero_nonfinite = flags.nonfinite == "zero";
+  options.style = flags.style;
   options.file_bytes = network.file_bytes;
   options.threads = context.pool->threads();
   try {
@@ -115,7 +136,9 @@ PlannedQuantization plan_quantization(const Network& network, const Quantization
   } catch (const base::Error& e) {
     throw e.within(base::printable(network.path.string(), 400));
   }
+  q.plan.prepared = prepared;
   context.console->line("scheme", quant::to_text(scheme));
+  for (const std::string& done : prepared) context.console->line("prepare", done);
   std::string text = kinds_text(q.plan);
   if (!q.plan.activations.empty())
     text += fmt::format(", {} activations to uint{} (positions={})", q.plan.activations.size(), scheme.activation_bits,
@@ -123,6 +146,7 @@ PlannedQuantization plan_quantization(const Network& network, const Quantization
   context.console->line("plan", fmt::format("{} · {} → {} · about {}, {} of memory", text,
                                             bytes_text(q.plan.bytes_before), bytes_text(q.plan.bytes_after),
                                             seconds_text(q.plan.seconds), bytes_text(q.plan.memory_bytes)));
+  if (flags.style == model::OnnxStyle::kMatMulNBits) context.console->line("style", style_text(q.plan));
   for (const auto& layer : q.plan.layers)
     if (layer.bits == 16 || (!layer.note.empty() && layer.bits == 8))
       context.console->line("", base::printable(layer.name) + ": " + layer.note);
@@ -142,6 +166,7 @@ PlannedQuantization plan_quantization(const Network& network, const Quantization
                                      batches(*dataset, q.graph, total, *context.pool), total, *context.pool,
                                      *context.console, context.limits);
     q.calibration->source = dataset->describe();
+    q.calibration->prepared = quant::preparations_text(scheme);
   } else if (!q.plan.activations.empty()) {
     base::fail_usage("scheme " + scheme.base, "quantizes activations, which needs data that shows their ranges",
                      "add --calib DATA or --ranges FILE");
@@ -155,7 +180,7 @@ PlannedQuantization plan_quantization(const Network& network, const Quantization
     }
   }
   if (!flags.save_ranges.empty()) {
-    if (!q.calibration) q.calibration.emplace();
+    if (!q.calibration) q.calibration.emplace().prepared = quant::preparations_text(scheme);
     quant::add_weight_ranges(*q.calibration, q.graph);
     const std::vector<std::filesystem::path> inputs{network.path};
     base::AtomicFile file(flags.save_ranges, context.force, inputs);
@@ -211,6 +236,8 @@ io::Json plan_json(const quant::Plan& plan) {
                                       {"bytes_before", l.bytes_before},
                                       {"bytes_after", l.bytes_after},
                                       {"activation_bits", l.activation_bits},
+                                      {"nbits_block", l.nbits_block},
+                                      {"why_qdq", l.why_qdq},
                                       {"note", l.note}});
   for (const auto& a : plan.activations) {
     io::Json::Object o{{"value", a.name}, {"bits", a.bits}, {"position", a.position}};
@@ -221,12 +248,14 @@ io::Json plan_json(const quant::Plan& plan) {
     }
     activations.push_back(std::move(o));
   }
-  io::Json::Array left_out;
+  io::Json::Array left_out, prepared;
+  for (const std::string& s : plan.prepared) prepared.emplace_back(s);
   for (const std::string& s : plan.left_out) left_out.emplace_back(s);
   return io::Json::Object{{"scheme", quant::to_text(plan.scheme)}, {"file_bytes_before", plan.bytes_before},
                           {"file_bytes_after", plan.bytes_after},  {"seconds", plan.seconds},
                           {"memory_bytes", plan.memory_bytes},     {"layers", std::move(layers)},
-                          {"activations", std::move(activations)}, {"left_out", std::move(left_out)}};
+                          {"activations", std::move(activations)}, {"prepared", std::move(prepared)},
+                          {"left_out", std::move(left_out)}};
 }
 
 }  // namespace nibble::cli

@@ -17,7 +17,7 @@ struct Flags {
   std::filesystem::path network, output, also_int8;
   QuantizationFlags quantization;
   DataFlags data;
-  std::string layers = "worst";
+  std::string layers = "worst", style = "qdq";
   bool dry_run = false;
 };
 
@@ -82,8 +82,12 @@ eval::Page page_of(const quant::Plan& plan, std::vector<eval::WeightError> weigh
   return page;
 }
 
-void run(const Flags& flags, Context& context) {
+void run(Flags flags, Context& context) {
   context.start();
+  if (flags.style != "qdq" && flags.style != "matmulnbits")
+    base::fail_usage("--onnx-style", "there is no style " + base::in_quotes(flags.style),
+                     "there are qdq and matmulnbits");
+  if (flags.style == "matmulnbits") flags.quantization.style = model::OnnxStyle::kMatMulNBits;
   if (!context.html.empty() && flags.dry_run)
     base::fail_usage("--html", "shows quantized weights, which --dry-run does not make");
   if (flags.layers != "worst" && flags.layers != "all") base::fail_usage("--layers", "takes worst or all");
@@ -110,6 +114,7 @@ void run(const Flags& flags, Context& context) {
   save.inputs = {flags.network, flags.quantization.calibration_data, flags.quantization.ranges};
   save.inputs.erase(std::remove(save.inputs.begin(), save.inputs.end(), std::filesystem::path()), save.inputs.end());
   save.also_int8 = flags.also_int8;
+  save.style = flags.quantization.style;
   save.producer = std::string("nibble ") + version();
   const model::SaveResult saved = model::save(q.graph, flags.output, save);
   const auto size = static_cast<int64_t>(saved.file_bytes + saved.data_bytes);
@@ -191,6 +196,11 @@ void add_quantize(CLI::App& app, Context& context) {
       ->add_option("--also-int8", flags->also_int8,
                    "write the same values as 8-bit codes too, for runtimes without 4-bit kernels")
       ->type_name("FILE");
+  command
+      ->add_option("--onnx-style", flags->style,
+                   "qdq: standard ONNX, DequantizeLinear before operators (default); matmulnbits: onnxruntime's "
+                   "com.microsoft MatMulNBits for products of floats, GatherBlockQuantized for embeddings")
+      ->type_name("STYLE");
   command->add_flag("--dry-run", flags->dry_run, "print the plan and stop");
   command->add_option("--layers", flags->layers, "layers to list afterwards: worst or all");
   add_data_flags(*command, flags->data);

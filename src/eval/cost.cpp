@@ -49,6 +49,10 @@ int64_t macs_by_inputs(const graph::Graph& g, const graph::Node& node) {
 }  // namespace
 
 int64_t macs_of(const graph::Graph& g, const graph::Node& node) {
+  if (node.op == "MatMulNBits") {
+    const graph::Value& out = g.value(node.output(0));
+    return out.shape_known && tensor::is_known(out.shape) ? tensor::element_count(out.shape) * node.integer("K", 0) : 0;
+  }
   if (node.is("LSTM") || node.is("GRU") || node.is("RNN") || node.is("ConvTranspose")) return macs_by_inputs(g, node);
   const bool integer = node.domain == "nibble" && (node.op == "IntegerConv" || node.op == "IntegerMatMul");
   const bool fused = node.domain == "nibble" && node.op == "FusedConv";
@@ -90,18 +94,22 @@ Energy estimate_energy(const graph::Graph& graph, std::span<const tensor::Tensor
     const graph::Node& node = g.node(id);
     const auto macs = static_cast<double>(macs_of(g, node));
     int activation_bits = 32, weight_bits = 32;
+    const bool nbits = node.op == "MatMulNBits";  // float arithmetic, whatever its input was
     if (macs > 0) {
       const graph::NodeId before = producers[static_cast<size_t>(node.input(0))];
       if (before >= 0 && g.node(before).op == "DequantizeLinear")
         activation_bits = tensor::bits_of(g.value(g.node(before).input(0)).dtype);
       const tensor::Tensor& w = g.value(node.input(1)).constant;
       if (w && w.quantization()) weight_bits = tensor::bits_of(w.dtype());
+      if (nbits) weight_bits = static_cast<int>(node.integer("bits", 4));
     }
     // Integer arithmetic needs both operands narrow; a 4-bit weight against a float activation is decoded first.
-    const bool integer = activation_bits <= 8 && weight_bits <= 8;
+    const bool integer = activation_bits <= 8 && weight_bits <= 8 && !nbits;
     pj += macs * (integer ? kMultiplyInt8 * activation_bits * weight_bits / 64.0 + kAddInt32 : kMultiplyF32 + kAddF32);
     if (!integer && weight_bits <= 8)
-      pj += static_cast<double>(g.value(node.input(1)).constant.elements()) * kMultiplyF32;
+      pj += (nbits ? static_cast<double>(node.integer("K", 0)) * static_cast<double>(node.integer("N", 0))
+                   : static_cast<double>(g.value(node.input(1)).constant.elements())) *
+            kMultiplyF32;
     for (const graph::ValueId v : node.outputs) {
       if (v == graph::kNoValue || !g.value(v).shape_known || !tensor::is_known(g.value(v).shape)) continue;
       pj += 2.0 * static_cast<double>(tensor::element_count(g.value(v).shape)) * tensor::bits_of(g.value(v).dtype) *

@@ -36,7 +36,8 @@ void check_has_onnx_form(const std::string& name, const Tensor& t) {
         "use int4 or uint4 to write a file; `nibble eval` runs this format");
   if (q.offset && q.block > 0)
     base::fail_unsupported(place, "has the map minmax with groups, which ONNX's DequantizeLinear cannot say",
-                           "use the map affine with groups, or minmax per tensor or per channel");
+                           "use the map affine with groups, minmax per tensor or per channel, or, for products of "
+                           "floats, --onnx-style matmulnbits");
 }
 
 class Expander {

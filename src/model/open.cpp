@@ -1,6 +1,7 @@
 #include "model/open.h"
 
 
+#include "model/matmul_nbits_form.h"
 #include "model/quantized_constants.h"
 #include "model/upgrade.h"
 #include "runtime/infer_shapes.h"
@@ -64,6 +65,7 @@ graph::Graph open(const std::filesystem::path& path, const OpenOptions& options,
   if (!attempt(problems, place, [&] {
         upgrade(g);
         fold_quantized_constants(g);
+        fold_nbits(g);
       }))
     return g;
   if (problems) {

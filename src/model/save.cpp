@@ -40,7 +40,9 @@ void used_domains(const Graph& g, const std::map<std::string, int64_t>& known, s
 }
 
 /// The form that the writer takes: quantized constants expanded, opset and domains those that are used.
-void make_writable(Graph& g) {
+void make_writable(Graph& g, OnnxStyle style) {
+  if (style == OnnxStyle::kMatMulNBits) use_matmul_nbits(g);
+  add_scale_casts(g);
   expand_quantized_constants(g);
   graph::name_captures(g);
   g.opset = lowest_opset(g);
@@ -52,8 +54,8 @@ void make_writable(Graph& g) {
 /// One output on its way: files that exist under temporary names until `commit`.
 class Output {
  public:
-  Output(Graph g, const std::filesystem::path& path, const SaveOptions& options) : path_(path) {
-    make_writable(g);
+  Output(Graph g, OnnxStyle style, const std::filesystem::path& path, const SaveOptions& options) : path_(path) {
+    make_writable(g, style);
     io::onnx::WriteOptions write_options;
     write_options.producer = options.producer;
     uint64_t size = io::onnx::written_size(g, write_options);
@@ -116,11 +118,11 @@ class Output {
 
 }  // namespace
 
-uint64_t saved_size(const Graph& g) {
+uint64_t saved_size(const Graph& g, OnnxStyle style) {
   Graph portable = g;
   guard_narrow_activations(portable);
   write_integer_biases(portable);
-  make_writable(portable);
+  make_writable(portable, style);
   return io::onnx::written_size(portable);
 }
 
@@ -132,7 +134,7 @@ SaveResult save(const Graph& g, const std::filesystem::path& path, const SaveOpt
   Graph portable = g;
   guard_narrow_activations(portable);
   write_integer_biases(portable);
-  Output main(std::move(portable), path, options);
+  Output main(std::move(portable), options.style, path, options);
   main.verify_early();
   SaveResult result = main.result();
   std::optional<Output> wide;
@@ -141,7 +143,7 @@ SaveResult save(const Graph& g, const std::filesystem::path& path, const SaveOpt
     widen_quantized_constants(widened);
     refine_integer_codes(widened);
     use_byte_activations(widened);
-    wide.emplace(std::move(widened), options.also_int8, options);
+    wide.emplace(std::move(widened), OnnxStyle::kQdq, options.also_int8, options);
     wide->verify_early();
     result.int8_file_bytes = wide->result().file_bytes + wide->result().data_bytes;
   }

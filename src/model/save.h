@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "graph/graph.h"
+#include "model/matmul_nbits_form.h"
 
 namespace nibble::model {
 
@@ -13,6 +14,7 @@ struct SaveOptions {
   std::vector<std::filesystem::path> inputs;  ///< files that an output must never be
   /// A second file with the same values as 8-bit codes, for runtimes without 4-bit kernels; empty: none.
   std::filesystem::path also_int8;
+  OnnxStyle style = OnnxStyle::kQdq;  ///< of the main file; `also_int8` is always kQdq
   std::string producer = "nibble";
   /// Models larger than this put their tensors into NAME.data beside NAME (an ONNX file ends at 2 GiB).
   uint64_t largest_file = INT32_MAX;
@@ -35,7 +37,7 @@ struct SaveResult {
 SaveResult save(const graph::Graph& g, const std::filesystem::path& path, const SaveOptions& options);
 
 /// Bytes of the file that `save` would write, tensors included; the same Errors for what it refuses to write.
-uint64_t saved_size(const graph::Graph& g);
+uint64_t saved_size(const graph::Graph& g, OnnxStyle style = OnnxStyle::kQdq);
 
 /// The lowest opset from 21 up that has every operator, attribute and number type of `g`, a Graph of the canonical
 /// opset.

@@ -126,7 +126,8 @@ std::vector<LayerResult> apply_with(Graph& graph, const Plan& plan, const Calibr
   for (const LayerPlan& layer : plan.layers) {
     progress.check_cancelled();
     if (layer.bits < 16) {
-      const InputStatistics inputs = calibration ? input_statistics(graph, layer, *calibration) : InputStatistics();
+      const InputStatistics inputs =
+          calibration && !layer.table ? input_statistics(graph, layer, *calibration) : InputStatistics();
       const auto key = std::make_pair(layer.weight, layer.transposed);
       auto it = done.find(key);
       if (it == done.end()) {
@@ -136,15 +137,17 @@ std::vector<LayerResult> apply_with(Graph& graph, const Plan& plan, const Calibr
         result.name = layer.name;
         result.weight_name = layer.weight_name;
         result.sqnr_db = q.error > 0 ? 10.0 * std::log10(q.signal / q.error) : std::numeric_limits<double>::infinity();
-        result.bytes = codec::stored_bytes(codes);
+        // As MatMulNBits the last block of a row is filled up, and zero points are always there.
+        result.bytes = layer.nbits_block > 0 ? layer.bytes_after : codec::stored_bytes(codes);
         result.bits_per_weight = 8.0 * static_cast<double>(result.bytes) / static_cast<double>(codes.elements());
-        const ValueId id = graph.add_constant(layer.weight_name, codes, graph::Role::kWeight);
+        const ValueId id =
+            graph.add_constant(layer.weight_name, codes, layer.table ? graph::Role::kEmbedding : graph::Role::kWeight);
         it = done.emplace(key, std::make_pair(id, result)).first;
       }
-      if (plan.scheme.correct_bias)
+      if (plan.scheme.correct_bias && !layer.table)
         correct_bias(graph, layer, finite_weight(graph.value(layer.weight).constant),
                      graph.value(it->second.first).constant, inputs);
-      graph.node(layer.node).inputs[1] = it->second.first;
+      graph.node(layer.node).inputs[layer.table ? 0 : 1] = it->second.first;
       results.push_back(it->second.second);
       results.back().name = layer.name;
     }
@@ -203,7 +206,9 @@ int64_t predicted_file_bytes(const Graph& graph, const Plan& plan) {
   }
   // Bias correction gives a bias to layers without one, where a calibration knows their inputs.
   for (const LayerPlan& layer : plan.layers) {
-    if (!plan.scheme.correct_bias || plan.activations.empty() || layer.bits == 16 || layer.op == "MatMul") continue;
+    if (!plan.scheme.correct_bias || plan.activations.empty() || layer.bits == 16 || layer.op == "MatMul" ||
+        layer.table)
+      continue;
     if (copy.node(layer.node).input(2) != graph::kNoValue) continue;
     const ValueId bias = copy.add_constant(copy.unique_name(layer.weight_name + "_bias"),
                                            Tensor(tensor::DType::f32, {layer.rows}), graph::Role::kBias);
@@ -213,7 +218,7 @@ int64_t predicted_file_bytes(const Graph& graph, const Plan& plan) {
   base::NoProgress silent;
   apply_with(copy, filled, nullptr, placeholder, silent);
   copy.metadata["nibble.float_bytes"] = std::to_string(plan.bytes_before);
-  return static_cast<int64_t>(model::saved_size(copy));
+  return static_cast<int64_t>(model::saved_size(copy, plan.style));
 }
 
 }  // namespace nibble::quant

@@ -1,5 +1,6 @@
 #include "quant/scheme.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 
@@ -60,6 +61,18 @@ Scheme base_scheme(std::string_view name, const std::string& place) {
     fail_usage(place, "there is no scheme " + base::in_quotes(name), "there are W4A16, W4A8, W4A4, W8A16 and W8A8");
   }
   return s;
+}
+
+/// The preparations that a scheme can choose.
+const Preparation* chosen_preparation(std::string_view name, const std::string& place) {
+  std::string names;
+  for (const Preparation* p : all_preparations()) {
+    if (p->always) continue;
+    if (p->name == name) return p;
+    names += std::string(p->name) + ", ";
+  }
+  fail_usage(place, "there is no preparation " + base::in_quotes(name) + " to choose",
+             "there are " + names + "and none");
 }
 
 Keep parse_keep(std::string_view text, const std::string& place) {
@@ -125,12 +138,16 @@ void set_option(Scheme& s, std::string_view option) {
   } else if (key == "positions") {
     if (value != "compute" && value != "all") fail_usage(place, "positions are compute or all");
     s.positions = value == "all" ? Positions::kAll : Positions::kCompute;
+  } else if (key == "prepare") {
+    if (value == "none") return s.preparations.clear();
+    const Preparation* p = chosen_preparation(value, place);
+    if (std::find(s.preparations.begin(), s.preparations.end(), p) == s.preparations.end()) s.preparations.push_back(p);
   } else if (key == "keep") {
     s.keep.push_back(parse_keep(value, place));
   } else {
-    fail_usage(
-        place, "there is no such key",
-        "keys are map, group, clip, weight-clip, act-clip, round, percentile, bias-correction, positions and keep");
+    fail_usage(place, "there is no such key",
+               "keys are map, group, clip, weight-clip, act-clip, round, percentile, bias-correction, positions, "
+               "prepare and keep");
   }
 }
 
@@ -159,7 +176,16 @@ std::string to_text(const Scheme& s) {
   text += ",percentile=" + std::string(number, end);
   text += std::string(",bias-correction=") + (s.correct_bias ? "on" : "off");
   text += std::string(",positions=") + (s.positions == Positions::kAll ? "all" : "compute");
+  for (const Preparation* p : s.preparations) text += ",prepare=" + std::string(p->name);
   for (const Keep& k : s.keep) text += ",keep=" + k.layers + ":" + std::to_string(k.bits);
+  return text;
+}
+
+std::string preparations_text(const Scheme& s) {
+  std::string text;
+  for (const Preparation* p : all_preparations())
+    if (std::find(s.preparations.begin(), s.preparations.end(), p) != s.preparations.end())
+      text += (text.empty() ? "" : ",") + std::string(p->name);
   return text;
 }
 

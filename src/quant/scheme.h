@@ -6,6 +6,7 @@
 #include "fit/clip/rule.h"
 #include "fit/grid.h"
 #include "fit/round/method.h"
+#include "quant/prepare/prepare.h"
 
 namespace nibble::quant {
 
@@ -31,7 +32,8 @@ struct Keep {
 ///   W8A16, W8A8  the same with int8 symmetric per output channel
 ///
 /// Keys: a number format's name; map=; group=N|channel|tensor; clip=; act-clip=; round=; percentile=;
-/// bias-correction=on|off; positions=; keep=LAYERS[:BITS] (again for each rule).
+/// bias-correction=on|off; positions=; prepare=NAME (again for each preparation; none forgets those before);
+/// keep=LAYERS[:BITS] (again for each rule).
 struct Scheme {
   std::string base;  ///< "W4A16", ...
   fit::Grid weights;
@@ -45,6 +47,7 @@ struct Scheme {
   bool correct_bias =
       true;  ///< with calibration data: take back from biases what quantized weights add to the mean output
   Positions positions = Positions::kCompute;
+  std::vector<const Preparation*> preparations;  ///< chosen ones, beside those that always run
   std::vector<Keep> keep;
 };
 
@@ -56,6 +59,9 @@ void set_option(Scheme& scheme, std::string_view option);
 
 /// The whole scheme spelled out, every key present; parse_scheme reads it back to an equal one.
 std::string to_text(const Scheme& scheme);
+
+/// The names of the chosen preparations, "equalize": what a Calibration keeps as `prepared`. Empty without any.
+std::string preparations_text(const Scheme& scheme);
 
 /// The grid of quantized activations: unsigned, affine, per tensor, scale in f32.
 fit::Grid activation_grid(int bits);

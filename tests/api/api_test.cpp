@@ -79,6 +79,23 @@ TEST_F(Api, WhatIsSavedIsWhatWasQuantized) {
   EXPECT_EQ(Session(back).run(ramp(2).inputs)[0].values, Session(q.network).run(ramp(2).inputs)[0].values);
 }
 
+TEST_F(Api, TheOtherStyleHoldsTheSameNetwork) {
+  const std::string scheme = "W4A16:group=128";
+  const Quantized plain = quantize(network_, {.scheme = scheme});
+  const Quantized q = quantize(network_, {.scheme = scheme, .style = OnnxStyle::kMatMulNBits});
+  q.network.save(folder_ / "packed.onnx", {.style = OnnxStyle::kMatMulNBits});
+  const auto want = Session(plain.network).run(ramp(2).inputs)[0].values;
+  EXPECT_EQ(Session(q.network).run(ramp(2).inputs)[0].values, want);
+  EXPECT_EQ(Session(Network::open(folder_ / "packed.onnx")).run(ramp(2).inputs)[0].values.size(), want.size());
+}
+
+TEST_F(Api, PreparationsSayWhatTheyDid) {
+  EXPECT_TRUE(quantize(network_, {.scheme = "W4A16"}).prepared.empty());
+  const Quantized q = quantize(network_, {.scheme = "W4A16:prepare=equalize"});
+  ASSERT_EQ(q.prepared.size(), 1u);
+  EXPECT_EQ(q.prepared[0].substr(0, 10), "equalize: ");
+}
+
 TEST_F(Api, TheSpelledOutSchemeAndSavedRangesGiveTheSameFile) {
   const Dataset data(kGlyphs / "calib.zip", network_, {.shuffle = 1, .samples = 48});
   const Quantized q = quantize(network_, {.scheme = "W4A8", .threads = 1}, data.batches());

@@ -158,10 +158,11 @@ void print_support() {
   header({"name", "the code that it chooses"});
   for (const fit::RoundMethod* m : fit::all_round_methods())
     row({"`" + std::string(m->name) + "`", std::string(m->summary)});
-  print("\n## Preparations (run before every quantization, in this order)\n");
-  header({"name", "what it does"});
+  print("\n## Preparations (run before a quantization, in this order)\n");
+  header({"name", "when", "what it does"});
   for (const quant::Preparation* p : quant::all_preparations())
-    row({"`" + std::string(p->name) + "`", std::string(p->summary)});
+    row({"`" + std::string(p->name) + "`", p->always ? "always" : "`--prepare " + std::string(p->name) + "`",
+         std::string(p->summary)});
   print("\n## Safety limits (`--limit NAME=VALUE`)\n");
   header({"name", "default", "what it caps"});
   for (const base::LimitRow& r : base::limit_rows())

@@ -1,9 +1,8 @@
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "base/error.h"
-#include "fit/clip/rule.h"
+#include "fit/clip/counted_values.h"
 
 namespace nibble::fit {
 namespace {
@@ -22,53 +21,36 @@ class PercentileSearch final : public ClipSearch {
   }
 
   GroupParams choose(const Group& group) override {
-    entries_.clear();
-    double total = 0.0;
-    for (const float w : group.weights) total += double{w};
-    const bool weighted = total > 0.0;
-    if (!weighted) total = static_cast<double>(group.values.size());
-    const bool by_magnitude = grid_.map == Map::kSymmetric || grid_.map == Map::kRestricted;
-    for (size_t i = 0; i < group.values.size(); ++i) {
-      const double weight = weighted ? double{group.weights[i]} : 1.0;
-      if (weight > 0.0) entries_.push_back({by_magnitude ? std::fabs(group.values[i]) : group.values[i], weight});
+    values_.load(group);
+    if (values_.empty()) return zero_group(grid_, tensor_scale_);
+    const double total = values_.total_weight;
+    if (is_symmetric(grid_)) {
+      for (auto& e : values_.entries) e.value = std::fabs(e.value);
+      std::sort(values_.entries.begin(), values_.entries.end(),
+                [](const auto& a, const auto& b) { return a.value < b.value; });
+      // A side that does not reach the limit keeps its own end: -8 lies further out than 7.
+      const double limit = double{quantile(share_ * total)};
+      return params_of_cut(values_, -limit, limit, grid_, tensor_scale_);
     }
-    if (entries_.empty()) return zero_group(grid_, tensor_scale_);
-    std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) { return a.value < b.value; });
-    if (by_magnitude) return magnitude_params(quantile(share_ * total), group);
     const double cut = (1.0 - share_) / 2.0;
     return params_from_range(quantile(cut * total), quantile((1.0 - cut) * total), grid_, tensor_scale_);
   }
 
  private:
-  struct Entry {
-    float value;
-    double weight;
-  };
-
-  GroupParams magnitude_params(float limit, const Group& group) const {
-    // A side that does not reach the limit keeps its own end: -8 lies further out than 7.
-    float min = 0.0f, max = 0.0f;
-    for (const float x : group.values) {
-      min = std::min(min, x);
-      max = std::max(max, x);
-    }
-    return params_from_range(std::max(min, -limit), std::min(max, limit), grid_, tensor_scale_);
-  }
-
   float quantile(double wanted) const {
     // The tolerance keeps a rank that is whole in exact arithmetic from becoming the next one.
     double sum = 0.0;
-    for (const Entry& e : entries_) {
+    for (const auto& e : values_.entries) {
       sum += e.weight;
       if (sum >= wanted * (1.0 - 1e-12)) return e.value;
     }
-    return entries_.back().value;
+    return values_.entries.back().value;
   }
 
   Grid grid_;
   double share_;
   float tensor_scale_;
-  std::vector<Entry> entries_;
+  CountedValues values_;
 };
 
 }  // namespace

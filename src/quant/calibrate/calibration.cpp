@@ -242,14 +242,11 @@ std::string to_json(const Calibration& c) {
   Json::Object activations, weights;
   for (const auto& [name, s] : c.activations) activations.emplace_back(name, statistics_to_json(s));
   for (const auto& [name, s] : c.weights) weights.emplace_back(name, statistics_to_json(s));
-  return io::to_text(Json::Object{{"nibble", "ranges"},
-                                  {"version", 1},
-                                  {"samples", c.samples},
-                                  {"source", c.source},
-                                  {"activations", std::move(activations)},
-                                  {"weights", std::move(weights)}},
-                     1) +
-         "\n";
+  Json::Object all{{"nibble", "ranges"}, {"version", 1}, {"samples", c.samples}, {"source", c.source}};
+  if (!c.prepared.empty()) all.emplace_back("prepared", c.prepared);
+  all.emplace_back("activations", std::move(activations));
+  all.emplace_back("weights", std::move(weights));
+  return io::to_text(std::move(all), 1) + "\n";
 }
 
 Calibration calibration_from_json(std::string_view text, const std::string& place, const base::Limits& limits) {
@@ -267,6 +264,8 @@ Calibration calibration_from_json(std::string_view text, const std::string& plac
       c.samples = in_range(value, 0, INT64_MAX, at);
     else if (key == "source")
       c.source = value.string(at);
+    else if (key == "prepared")
+      c.prepared = value.string(at);
     else if (key == "activations" || key == "weights") {
       auto& target = key == "weights" ? c.weights : c.activations;
       for (const auto& [name, entry] : value.object(at))

@@ -49,6 +49,8 @@ struct Calibration {
   std::map<std::string, ValueStatistics> weights;  ///< ranges of the float weights; used by clip=minmax
   int64_t samples = 0;
   std::string source;  ///< the data's description
+  /// Names of the chosen preparations of the network that was observed ("equalize"): others change its values.
+  std::string prepared;
 };
 
 /// A value to observe, and its dimension of channels (negative: from the end).
@@ -64,7 +66,7 @@ void observe(ValueStatistics& statistics, const std::string& name, const tensor:
              int64_t channel_axis = 1);
 
 /// The JSON form of --ranges and --save-ranges:
-///   {"nibble": "ranges", "version": 1, "samples": N, "source": "...",
+///   {"nibble": "ranges", "version": 1, "samples": N, "source": "...", "prepared": "..." (where it is not empty),
 ///    "activations": {NAME: {"min": m, "max": M, "count": n,
 ///                           "histogram": {"width_exponent": e, "first_bin": i, "counts": [...], "zeros": n},
 ///                           "channel_mean": [...], "channel_mean_square": [...]}},

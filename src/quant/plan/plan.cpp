@@ -22,12 +22,21 @@ using graph::ValueId;
 using tensor::DType;
 using tensor::Tensor;
 
+constexpr int64_t kLargeConstant = 4096;                    // elements; smaller ones are not worth a word
 constexpr int64_t kCalibrationProgram = int64_t{20} << 20;  // code of the operators, decoded images, histograms
+
+/// A Gather of whole rows of a constant, as embeddings are; small ones are not worth it.
+bool is_large_table(const Graph& graph, const Node& node) {
+  if (!node.is("Gather") || node.integer("axis", 0) != 0 || !graph.is_constant(node.input(0))) return false;
+  const Tensor& t = graph.value(node.input(0)).constant;
+  return t.dtype() == DType::f32 && !t.quantization() && t.rank() == 2 && t.elements() >= kLargeConstant;
+}
 
 /// Why a product's weight cannot be quantized at all; empty if it can. Fills the layer's shape.
 std::string describe_weight(const Graph& graph, const Node& node, LayerPlan& layer) {
   const Tensor& w = graph.value(layer.weight).constant;
   layer.shape = w.shape();
+  layer.table = node.op == "Gather";
   if (w.quantization()) return "its weight is quantized already";
   if (w.dtype() != DType::f32)
     return "its weight is of type " + std::string(name_of(w.dtype())) + ", 32-bit floats were expected";
@@ -39,7 +48,7 @@ std::string describe_weight(const Graph& graph, const Node& node, LayerPlan& lay
     return {};
   }
   if (w.rank() != 2) return "its weight " + tensor::to_string(w.shape()) + " is no matrix";
-  layer.transposed = node.op == "MatMul" || node.integer("transB", 0) == 0;
+  layer.transposed = !layer.table && (node.op == "MatMul" || node.integer("transB", 0) == 0);
   layer.rows = w.shape()[layer.transposed ? 1 : 0];
   layer.columns = w.shape()[layer.transposed ? 0 : 1];
   return {};
@@ -52,13 +61,27 @@ bool matches(const Keep& keep, const LayerPlan& layer) {
   return keep.layers == layer.name || keep.layers == layer.weight_name;
 }
 
+/// In the style matmulnbits: whether the layer is written so, and with which codes.
+void choose_style(const Graph& graph, LayerPlan& layer) {
+  const model::WeightForm form{layer.bits, layer.group, layer.per_tensor, layer.grid.map == fit::Map::kMinmax,
+                               layer.activation_bits < 16};
+  layer.why_qdq = model::why_not_nbits(graph, graph.node(layer.node), form);
+  if (!layer.grid.format->uniform())
+    layer.why_qdq = "the format " + std::string(layer.grid.format->name) + " is no int4 or uint4";
+  if (!layer.why_qdq.empty()) return;
+  layer.nbits_block = model::nbits_block(layer.columns, layer.group);
+  // MatMulNBits has unsigned codes only and zero points are always written: uint4 around 8 is int4, level by level.
+  if (!layer.table && !layer.grid.stores_zero() && !layer.grid.stores_offset())
+    layer.grid = fit::make_grid(*codec::find_format("uint4"), layer.grid.map);
+}
+
 /// Decides bits, grid and granularity of a layer that can be quantized.
 void choose_format(const Scheme& scheme, LayerPlan& layer) {
   layer.grid = scheme.weights;
   layer.bits = scheme.weights.format->bits;
   layer.group = scheme.group;
   layer.per_tensor = scheme.per_tensor;
-  layer.activation_bits = scheme.activation_bits;
+  layer.activation_bits = layer.table ? 16 : scheme.activation_bits;
   for (const Keep& keep : scheme.keep) {
     if (!matches(keep, layer)) continue;
     layer.bits = keep.bits;
@@ -67,7 +90,7 @@ void choose_format(const Scheme& scheme, LayerPlan& layer) {
       layer.grid = fit::make_grid(*codec::find_format("int8"), fit::Map::kRestricted);
       layer.group = 0;
       layer.per_tensor = false;
-      layer.activation_bits = std::max(8, scheme.activation_bits);
+      if (!layer.table) layer.activation_bits = std::max(8, scheme.activation_bits);
     }
     break;
   }
@@ -95,6 +118,11 @@ void count_bytes(LayerPlan& layer) {
       std::llround((layer.grid.bits_per_weight(length) - layer.grid.format->bits) * static_cast<double>(length));
   layer.bytes_after = tensor::packed_bytes(layer.grid.format->code, weights) + (group_bits * groups + 7) / 8;
   if (layer.grid.format->tensor_scale) layer.bytes_after += 4;
+  if (layer.nbits_block > 0 && layer.table && !layer.grid.stores_zero())
+    layer.bytes_after += tensor::packed_bytes(layer.grid.format->code, groups);
+  if (layer.nbits_block > 0 && !layer.table)
+    layer.bytes_after = model::nbits_bytes(layer.rows, layer.columns, layer.nbits_block,
+                                           codec::bits_of(layer.grid.stored_as), layer.grid.stores_offset());
   layer.bits_per_weight = 8.0 * static_cast<double>(layer.bytes_after) / static_cast<double>(weights);
 }
 
@@ -102,7 +130,6 @@ void count_bytes(LayerPlan& layer) {
 struct InBranches {
   int64_t products = 0, weights = 0;
 };
-constexpr int64_t kLargeConstant = 4096;  // elements; smaller ones are not worth a word
 
 InBranches count_in_branches(const Node& node) {
   InBranches sum;
@@ -135,7 +162,8 @@ void find_layers(const Graph& graph, const PlanOptions& options, Plan& plan, std
           base::printable(name) + " (" + node.op + "): its branches hold " + std::to_string(inside.products) +
           (inside.products == 1 ? " product and " : " products and ") + std::to_string(inside.weights) +
           " numbers in large constants, which stay as they are: schemes quantize outside of branches");
-    if (!graph::is_product(node)) {
+    const bool table = options.style == model::OnnxStyle::kMatMulNBits && is_large_table(graph, node);
+    if (!graph::is_product(node) && !table) {
       // Other operators with large constants are not silently passed over.
       for (const ValueId v : node.inputs)
         if (graph.is_constant(v) && graph.value(v).constant.dtype() == DType::f32 &&
@@ -147,7 +175,12 @@ void find_layers(const Graph& graph, const PlanOptions& options, Plan& plan, std
                                        : "schemes quantize Conv, Gemm and MatMul"));
       continue;
     }
-    if (!graph.is_constant(node.input(1))) {
+    if (table && plan.scheme.weights.map == fit::Map::kMinmax) {
+      plan.left_out.push_back(base::printable(name) +
+                              " (Gather): its table stays as it is, GatherBlockQuantized has no real offsets");
+      continue;
+    }
+    if (!table && !graph.is_constant(node.input(1))) {
       plan.left_out.push_back(base::printable(name) + " (" + node.op +
                               "): its second operand is computed, not constant");
       continue;
@@ -156,7 +189,7 @@ void find_layers(const Graph& graph, const PlanOptions& options, Plan& plan, std
     layer.node = id;
     layer.name = name;
     layer.op = node.op;
-    layer.weight = node.input(1);
+    layer.weight = node.input(table ? 0 : 1);
     layer.weight_name = graph.value(layer.weight).name;
     const std::string reason = describe_weight(graph, node, layer);
     if (!reason.empty()) {
@@ -222,6 +255,7 @@ int64_t Plan::quantized_layers() const {
 Plan make_plan(const Graph& graph, const Scheme& scheme, const Calibration* calibration, const PlanOptions& options) {
   Plan plan;
   plan.scheme = scheme;
+  plan.style = options.style;
   std::vector<std::string> refused;
   find_layers(graph, options, plan, refused);
   if (!refused.empty() && !options.allow_fallback) {
@@ -235,7 +269,7 @@ Plan make_plan(const Graph& graph, const Scheme& scheme, const Calibration* cali
   }
   std::vector<LayerPlan*> products;
   for (LayerPlan& layer : plan.layers)
-    if (layer.note.empty()) products.push_back(&layer);
+    if (layer.note.empty() && !layer.table) products.push_back(&layer);
   if (products.empty())
     base::fail_unsupported("",
                            "the network has no Conv, Gemm or MatMul with constant weights, so there is nothing to "
@@ -243,12 +277,15 @@ Plan make_plan(const Graph& graph, const Scheme& scheme, const Calibration* cali
                                (plan.left_out.empty() ? std::string() : "; left out: " + plan.left_out.front()));
   products.front()->first = true;
   products.back()->last = true;
+  for (LayerPlan& layer : plan.layers)
+    if (layer.note.empty() && layer.table) products.push_back(&layer);
   for (const Keep& keep : scheme.keep)
     if (std::none_of(products.begin(), products.end(), [&](const LayerPlan* l) { return matches(keep, *l); }))
       base::fail_usage("keep=" + base::printable(keep.layers), "matches no layer",
                        "write first, last, depthwise, or a layer's name as `nibble inspect -v` lists them");
   for (LayerPlan* layer : products) {
     choose_format(scheme, *layer);
+    if (options.style == model::OnnxStyle::kMatMulNBits && layer->bits < 16) choose_style(graph, *layer);
     count_bytes(*layer);
   }
   find_activations(graph, plan);
@@ -299,12 +336,20 @@ std::vector<Observed> observed_values(const Graph& graph, const Plan& plan) {
       values.push_back({name, axis});
   };
   for (const LayerPlan& layer : plan.layers)
-    if (layer.bits < 16) add(graph.value(graph.node(layer.node).input(0)).name, layer.op == "Conv" ? 1 : -1);
+    if (layer.bits < 16 && !layer.table)
+      add(graph.value(graph.node(layer.node).input(0)).name, layer.op == "Conv" ? 1 : -1);
   for (const ActivationPlan& a : plan.activations) add(a.name, 1);
   return values;
 }
 
 void use_calibration(Plan& plan, const Calibration& calibration) {
+  if (const std::string wanted = preparations_text(plan.scheme); calibration.prepared != wanted) {
+    const auto named = [](const std::string& text) { return text.empty() ? "none" : base::printable(text); };
+    base::fail_usage("",
+                     "the ranges belong to a network prepared by " + named(calibration.prepared) +
+                         ", this one is prepared by " + named(wanted),
+                     "preparations change what values look like: calibrate again with --calib");
+  }
   std::string missing;
   int64_t count = 0;
   for (ActivationPlan& a : plan.activations) {

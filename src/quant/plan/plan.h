@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "graph/graph.h"
+#include "model/matmul_nbits_form.h"
 #include "quant/calibrate/calibration.h"
 #include "quant/scheme.h"
 
@@ -18,6 +19,7 @@ struct LayerPlan {
   int64_t rows = 0, columns = 0;  ///< as a matrix: outputs, and inputs along the reduction axis
   bool transposed = false;        ///< the weight is stored [columns, rows]
   bool depthwise = false, first = false, last = false;
+  bool table = false;  ///< a Gather picks rows of it: the weight is the node's first input, no activation meets it
 
   int bits = 16;  ///< 4, 8 or 16 (left as it is)
   fit::Grid grid;
@@ -26,7 +28,10 @@ struct LayerPlan {
   double bits_per_weight = 32;
   int64_t bytes_before = 0, bytes_after = 0;
   int activation_bits = 16;  ///< of its input
-  std::string note;          ///< the reason for anything that differs from the scheme; empty if nothing does
+  int64_t nbits_block =
+      0;                ///< block_size of the MatMulNBits or GatherBlockQuantized that it is written as; 0: it is not
+  std::string why_qdq;  ///< in the style matmulnbits: why it is written as DequantizeLinear all the same
+  std::string note;     ///< the reason for anything that differs from the scheme; empty if nothing does
 };
 
 /// One quantized activation.
@@ -42,8 +47,10 @@ struct ActivationPlan {
 /// Everything that quantize will do, decided before any of it is done.
 struct Plan {
   Scheme scheme;
+  model::OnnxStyle style = model::OnnxStyle::kQdq;
   std::vector<LayerPlan> layers;
   std::vector<ActivationPlan> activations;
+  std::vector<std::string> prepared;          ///< what `prepare` says that it did; for whoever prepared to fill in
   std::vector<std::string> left_out;          ///< operators with weights that no scheme quantizes, with the reason
   int64_t bytes_before = 0, bytes_after = 0;  ///< of the file
   int64_t memory_bytes = 0;                   ///< predicted peak
@@ -55,7 +62,10 @@ struct Plan {
 struct PlanOptions {
   bool allow_fallback = false;  ///< a layer that cannot be quantized as asked stays wide instead of being an Error
   bool zero_nonfinite = false;  ///< NaN and infinite weights become 0 instead of being an Error
-  int64_t file_bytes = 0;       ///< size of the float network's file; 0: unknown
+  /// What the file will look like. With kMatMulNBits the tables of Gather are quantized too: their operator decodes the
+  /// rows that it picks alone, DequantizeLinear would decode all of them at every run.
+  model::OnnxStyle style = model::OnnxStyle::kQdq;
+  int64_t file_bytes = 0;  ///< size of the float network's file; 0: unknown
   int threads = 1;
 };
 
@@ -73,7 +83,7 @@ void require_finite(const graph::Value& constant);
 std::vector<Observed> observed_values(const graph::Graph& graph, const Plan& plan);
 
 /// Ranges and scales of the plan's activations from a calibration. Throws Error(kUsage) naming every value that the
-/// calibration lacks.
+/// calibration lacks, and for a calibration of a network that was prepared in another way.
 void use_calibration(Plan& plan, const Calibration& calibration);
 
 }  // namespace nibble::quant

@@ -6,13 +6,19 @@ namespace nibble::quant {
 
 const Preparation& batch_normalization_preparation() {
   static const Preparation p{"fold-batch-norm", "batch normalization becomes part of the convolution before it",
-                             runtime::fold_batch_normalization};
+                             [](graph::Graph& graph) {
+                               runtime::fold_batch_normalization(graph);
+                               return std::string();
+                             }};
   return p;
 }
 
 const Preparation& bias_preparation() {
   static const Preparation p{"fold-bias", "a constant added to each channel becomes the convolution's bias",
-                             runtime::fold_bias};
+                             [](graph::Graph& graph) {
+                               runtime::fold_bias(graph);
+                               return std::string();
+                             }};
   return p;
 }
 

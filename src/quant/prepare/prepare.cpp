@@ -1,5 +1,7 @@
 #include "quant/prepare/prepare.h"
 
+#include <algorithm>
+
 #include "runtime/infer_shapes.h"
 
 namespace nibble::quant {
@@ -17,10 +19,21 @@ std::span<const Preparation* const> all_preparations() {
   return table;
 }
 
-void prepare(graph::Graph& graph) {
-  for (const Preparation* p : all_preparations()) p->run(graph);
+const Preparation* find_preparation(std::string_view name) {
+  for (const Preparation* p : all_preparations())
+    if (p->name == name) return p;
+  return nullptr;
+}
+
+std::vector<std::string> prepare(graph::Graph& graph, std::span<const Preparation* const> chosen) {
+  std::vector<std::string> notes;
+  for (const Preparation* p : all_preparations()) {
+    if (!p->always && std::find(chosen.begin(), chosen.end(), p) == chosen.end()) continue;
+    if (const std::string note = p->run(graph); !note.empty()) notes.push_back(std::string(p->name) + ": " + note);
+  }
   graph.compact();
   runtime::infer_shapes(graph);
+  return notes;
 }
 
 }  // namespace nibble::quant

@@ -1,6 +1,8 @@
 #pragma once
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "graph/graph.h"
 
@@ -10,11 +12,17 @@ namespace nibble::quant {
 /// rounding.
 struct Preparation {
   std::string_view name, summary;
-  void (*run)(graph::Graph&);
+  /// Returns what was done, in one phrase for people; empty where there is nothing to say.
+  std::string (*run)(graph::Graph&);
+  bool always = true;  ///< runs unasked; the others run where a scheme names them (`prepare=NAME`)
 };
+/// All, in the order in which they run.
 std::span<const Preparation* const> all_preparations();
+/// The preparation of that name, or nullptr.
+const Preparation* find_preparation(std::string_view name);
 
-/// Runs every preparation, then infers shapes again.
-void prepare(graph::Graph& graph);
+/// Runs every preparation that runs always and those that were `chosen`, in the order of the table, then infers shapes
+/// again. Returns "NAME: what was done" of those that have something to say.
+std::vector<std::string> prepare(graph::Graph& graph, std::span<const Preparation* const> chosen = {});
 
 }  // namespace nibble::quant

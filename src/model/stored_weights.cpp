@@ -1,0 +1,67 @@
+#include "model/stored_weights.h"
+
+#include "codec/format.h"
+#include "graph/products.h"
+#include "tensor/quantization.h"
+
+namespace nibble::model {
+namespace {
+
+using graph::Graph;
+using graph::Node;
+using graph::NodeId;
+using graph::ValueId;
+using tensor::Tensor;
+
+StoredWeight of_constant(const Tensor& w) {
+  StoredWeight s;
+  s.shape = w.shape();
+  s.elements = w.elements();
+  s.bytes = codec::stored_bytes(w);
+  s.format = std::string(name_of(w.dtype()));
+  const auto& q = w.quantization();
+  if (!q) return s;
+  s.bits = tensor::bits_of(w.dtype());
+  s.format = std::string(q->format->name);
+  if (q->block)
+    s.format += ", group " + std::to_string(q->block);
+  else
+    s.format += q->scale.elements() == 1 ? ", per tensor" : ", per channel";
+  if (q->zero) s.format += ", zero point";
+  if (q->offset) s.format += ", offset";
+  return s;
+}
+
+/// onnxruntime's packed form: codes, scales and zero points are inputs of the node.
+StoredWeight of_nbits(const Graph& g, const Node& node) {
+  StoredWeight s;
+  s.shape = {node.integer("N", 0), node.integer("K", 0)};
+  s.elements = tensor::element_count(s.shape);
+  s.bits = static_cast<int>(node.integer("bits", 4));
+  for (size_t i = 1; i <= 3; ++i)
+    if (g.is_constant(node.input(i))) s.bytes += codec::stored_bytes(g.value(node.input(i)).constant);
+  s.format = "uint" + std::to_string(s.bits) + ", group " + std::to_string(node.integer("block_size", 0));
+  if (g.is_constant(node.input(3)))
+    s.format += g.value(node.input(3)).constant.dtype() == tensor::DType::u8 ? ", zero point" : ", float zero point";
+  return s;
+}
+
+}  // namespace
+
+std::vector<StoredWeight> stored_weights(const Graph& g) {
+  std::vector<StoredWeight> weights;
+  for (NodeId id = 0; id < g.node_count(); ++id) {
+    const Node& node = g.node(id);
+    if (node.removed) continue;
+    const bool product = graph::is_product(node), table = node.is("Gather"), nbits = node.op == "MatMulNBits";
+    if (!product && !table && !nbits) continue;
+    const ValueId v = node.input(table ? 0 : 1);
+    if (!g.is_constant(v) || (table && !g.value(v).constant.quantization())) continue;
+    weights.push_back(nbits ? of_nbits(g, node) : of_constant(g.value(v).constant));
+    weights.back().node = id;
+    weights.back().weight = g.value(v).name;
+  }
+  return weights;
+}
+
+}  // namespace nibble::model
