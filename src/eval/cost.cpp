@@ -49,11 +49,11 @@ int64_t macs_by_inputs(const graph::Graph& g, const graph::Node& node) {
 }  // namespace
 
 int64_t macs_of(const graph::Graph& g, const graph::Node& node) {
-  if (node.op == "MatMulNBits") {
+  if (node.is("LSTM") || node.is("GRU") || node.is("RNN") || node.is("ConvTranspose")) return macs_by_inputs(g, node);
+  if (node.op == "MatMulNBits" && node.output(0) != graph::kNoValue) {
     const graph::Value& out = g.value(node.output(0));
     return out.shape_known && tensor::is_known(out.shape) ? tensor::element_count(out.shape) * node.integer("K", 0) : 0;
   }
-  if (node.is("LSTM") || node.is("GRU") || node.is("RNN") || node.is("ConvTranspose")) return macs_by_inputs(g, node);
   const bool integer = node.domain == "nibble" && (node.op == "IntegerConv" || node.op == "IntegerMatMul");
   const bool fused = node.domain == "nibble" && node.op == "FusedConv";
   if (!graph::is_product(node) && !integer && !fused) return 0;

@@ -58,16 +58,6 @@ std::vector<WeightHistogram::Range> channel_ranges(const Tensor& weight, int64_t
 
 }  // namespace
 
-std::string format_text(const Tensor& t) {
-  if (!t.quantization()) return std::string(name_of(t.dtype()));
-  const auto& q = *t.quantization();
-  std::string text(q.format->name);
-  text += q.block ? fmt::format(", group {}", q.block) : q.scale.elements() == 1 ? ", per tensor" : ", per channel";
-  if (q.zero) text += ", zero point";
-  if (q.offset) text += ", offset";
-  return text;
-}
-
 double WeightError::bits_per_weight() const {
   return 8.0 * static_cast<double>(bytes) / static_cast<double>(std::max<int64_t>(1, stored.elements()));
 }

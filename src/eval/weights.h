@@ -3,12 +3,12 @@
 #include <vector>
 
 #include "graph/graph.h"
+#include "model/stored_weights.h"
 #include "tensor/tensor.h"
 
 namespace nibble::eval {
 
-/// How a tensor is stored: "float32", "uint4, group 32, zero point".
-std::string format_text(const tensor::Tensor& tensor);
+using model::format_text;
 
 /// What quantizing did to the weight of one convolution or product.
 struct WeightError {

@@ -18,17 +18,8 @@ StoredWeight of_constant(const Tensor& w) {
   s.shape = w.shape();
   s.elements = w.elements();
   s.bytes = codec::stored_bytes(w);
-  s.format = std::string(name_of(w.dtype()));
-  const auto& q = w.quantization();
-  if (!q) return s;
-  s.bits = tensor::bits_of(w.dtype());
-  s.format = std::string(q->format->name);
-  if (q->block)
-    s.format += ", group " + std::to_string(q->block);
-  else
-    s.format += q->scale.elements() == 1 ? ", per tensor" : ", per channel";
-  if (q->zero) s.format += ", zero point";
-  if (q->offset) s.format += ", offset";
+  s.format = format_text(w);
+  if (w.quantization()) s.bits = tensor::bits_of(w.dtype());
   return s;
 }
 
@@ -47,6 +38,19 @@ StoredWeight of_nbits(const Graph& g, const Node& node) {
 }
 
 }  // namespace
+
+std::string format_text(const Tensor& t) {
+  const auto& q = t.quantization();
+  if (!q) return std::string(name_of(t.dtype()));
+  std::string text(q->format->name);
+  if (q->block)
+    text += ", group " + std::to_string(q->block);
+  else
+    text += q->scale.elements() == 1 ? ", per tensor" : ", per channel";
+  if (q->zero) text += ", zero point";
+  if (q->offset) text += ", offset";
+  return text;
+}
 
 std::vector<StoredWeight> stored_weights(const Graph& g) {
   std::vector<StoredWeight> weights;

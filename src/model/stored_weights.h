@@ -6,11 +6,14 @@
 
 namespace nibble::model {
 
+/// How a tensor is stored: "f32", "int4, per channel", "uint4, group 32, zero point".
+std::string format_text(const tensor::Tensor& tensor);
+
 /// A constant weight as a Graph holds it.
 struct StoredWeight {
   graph::NodeId node = -1;
   std::string weight;   ///< the constant's name
-  std::string format;   ///< "f32", "int4, per channel", "uint4, group 32, zero point"
+  std::string format;   ///< format_text; of MatMulNBits "uint4, group 32, float zero point" and the like
   tensor::Shape shape;  ///< of the real weight
   int bits = 32;        ///< of a code, 32 for a float weight of any width
   int64_t elements = 0;

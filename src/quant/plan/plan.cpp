@@ -22,8 +22,8 @@ using graph::ValueId;
 using tensor::DType;
 using tensor::Tensor;
 
-constexpr int64_t kLargeConstant = 4096;                    // elements; smaller ones are not worth a word
 constexpr int64_t kCalibrationProgram = int64_t{20} << 20;  // code of the operators, decoded images, histograms
+constexpr int64_t kLargeConstant = 4096;                    // elements; smaller ones are not worth a word
 
 /// A Gather of whole rows of a constant, as embeddings are; small ones are not worth it.
 bool is_large_table(const Graph& graph, const Node& node) {
