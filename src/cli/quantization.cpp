@@ -157,11 +157,14 @@ PlannedQuantization plan_quantization(const Network& network, const Quantization
     const auto file = base::MappedFile::open(flags.ranges);
     q.calibration = quant::calibration_from_json(base::as_text(file->bytes()), flags.ranges.string(), context.limits);
   } else if (!flags.calibration_data.empty()) {
-    const auto dataset = open_data(flags.calibration_data, data_flags, network, context);
+    DataFlags chosen = data_flags;
+    if (!chosen.seed) chosen.seed = 0;  // data often lies sorted by class; its front would be one class only
+    const auto dataset = open_data(flags.calibration_data, chosen, network, context);
     const int64_t total = std::min(dataset->size(), flags.calibration_samples);
     if (total < dataset->size())
       context.console->note(
-          fmt::format("calibrating on {} of {} samples (--calib-samples N, --shuffle SEED)", total, dataset->size()));
+          fmt::format("calibrating on {} of {} samples, chosen with seed {} (--calib-samples N, --shuffle SEED)", total,
+                      dataset->size(), *chosen.seed));
     q.calibration = quant::calibrate(q.graph, quant::observed_values(q.graph, q.plan),
                                      batches(*dataset, q.graph, total, *context.pool), total, *context.pool,
                                      *context.console, context.limits);
