@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <memory>
 
 #include "cli/command.h"
 #include "model/stored_weights.h"
@@ -30,15 +31,25 @@ std::string shape_text(const graph::Value& v) {
   return text + "]";
 }
 
-std::string operators_text(const graph::Graph& graph) {
-  std::map<std::string, int64_t> counts;
-  for (graph::NodeId id = 0; id < graph.node_count(); ++id) ++counts[graph.node(id).op];
+using OperatorCounts = std::map<std::string, int64_t>;
+
+/// The graph's operators, and those of its subgraphs at any depth.
+void count_operators(const graph::Graph& graph, OperatorCounts& own, OperatorCounts& in_branches) {
+  for (graph::NodeId id = 0; id < graph.node_count(); ++id) {
+    ++own[graph.node(id).op];
+    for (const auto& [key, attribute] : graph.node(id).attributes)
+      if (const auto* inner = std::get_if<std::shared_ptr<graph::Graph>>(&attribute))
+        count_operators(**inner, in_branches, in_branches);
+  }
+}
+
+std::string operators_text(const OperatorCounts& counts) {
   std::vector<std::pair<int64_t, std::string>> sorted;
   for (const auto& [op, n] : counts) sorted.emplace_back(-n, op);
   std::sort(sorted.begin(), sorted.end());
   std::string text;
   for (const auto& [n, op] : sorted) text += (text.empty() ? "" : " · ") + fmt::format("{} {}", -n, op);
-  return text;
+  return text + "   all supported";
 }
 
 /// One line of the layer table: a weight as the file holds it.
@@ -113,7 +124,10 @@ void run(const Flags& flags, Context& context) {
   const auto line = [&](std::string_view label, std::string_view text) {
     out += "  " + display_width_padded(label, 15, false) + eval::wrapped(text, 17, 17) + "\n";
   };
-  line("operators", operators_text(graph) + "   all supported");
+  OperatorCounts operators, in_branches;
+  count_operators(graph, operators, in_branches);
+  line("operators", operators_text(operators));
+  if (!in_branches.empty()) line("in branches", operators_text(in_branches));
   if (largest)
     line("weights",
          fmt::format("{} tensors, {}, {:.2f} bits a weight; largest {} {} {}", rows.size(), bytes_text(weight_bytes),

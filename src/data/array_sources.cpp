@@ -152,7 +152,8 @@ std::unique_ptr<Source> open_npz(const fs::path& path, std::span<const Input> in
   const Arrays arrays = io::read_npz(file->bytes(), path.string(), limits);
   const Tensor* labels = nullptr;
   for (const auto& [name, array] : arrays) {
-    const bool feeds = std::any_of(inputs.begin(), inputs.end(), [&, &wanted = name](const Input& i) { return i.name == wanted; });
+    const bool feeds =
+        std::any_of(inputs.begin(), inputs.end(), [&, &wanted = name](const Input& i) { return i.name == wanted; });
     if (feeds || !is_label_name(name)) continue;
     if (labels) base::fail_malformed(path.string(), "has more than one array of labels; it holds " + names_of(arrays));
     labels = &array;

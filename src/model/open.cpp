@@ -1,6 +1,5 @@
 #include "model/open.h"
 
-
 #include "model/matmul_nbits_form.h"
 #include "model/quantized_constants.h"
 #include "model/upgrade.h"

@@ -7,7 +7,7 @@ import re
 import subprocess
 
 from harness import ENVIRONMENT, FOLDER, NIBBLE, check, finish, path, read, shared, succeeds, write
-from onnx_file import classifier, images_npy
+from onnx_file import classifier, images_npy, model, node, normal, subgraph, tensor, value
 
 net = write("net.onnx", classifier(width=128))
 data = write("data.npy", images_npy(24))
@@ -84,6 +84,20 @@ def bits_of_layers(output, most, tag):
     # The codes and scales are really in the file: it cannot be smaller than they are, nor much larger.
     check(report["weight_bytes"] < report["file_bytes"], report)
 
+
+# Branches: inspect counts their operators, the plan says that their weights stay.
+branches = write("branches.onnx", model(
+    [node("Gemm", ["x", "w"], ["g"], transB=1), node("Greater", ["m", "zero"], ["c"]), node("ReduceMean", ["g"], ["m"], keepdims=0),
+     node("If", ["c"], ["y"], name="choice", then_branch=subgraph([node("MatMul", ["g", "v"], ["a"])], ["a"], [normal("v", [64, 100])]),
+          else_branch=subgraph([node("MatMul", ["g", "u"], ["b"])], ["b"]))],
+    [value("x", ["N", 64])], [value("y")], [normal("w", [64, 64]), normal("u", [64, 200]), tensor("zero", [], [0])]))
+shown = succeeds("inspect", branches)
+check(re.search(r"in branches +2 MatMul", shown.out), shown.out)
+planned = succeeds("quantize", branches, "--dry-run")
+check("choice (If): its branches hold 1 product and 6400 numbers" in re.sub(r"\s+", " ", planned.out), planned.out)
+check("choice (If): its constant [64,200] stays as it is, its branches read it" in re.sub(r"\s+", " ", planned.out), planned.out)
+succeeds("quantize", branches, "-o", "branches-w4.onnx")
+succeeds("inspect", "branches-w4.onnx")
 
 networks = [net] + [n for n in [shared("models", "squeezenet1.1.onnx"), shared("models", "cifar_resnet20.onnx")] if n]
 for network in networks:

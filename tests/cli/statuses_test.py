@@ -59,10 +59,10 @@ private = model([node("Relu", ["x"], ["y"], channels_last=1)], [value("x", [1, 3
 refused(3, "inspect", write("private.onnx", private), says="channels_last")
 
 # 4: not supported, all of it at once.
-unknown = model([node("NonMaxSuppression", ["x"], ["a"]), node("Frobnicate", ["a"], ["b"], domain="acme"), node("LSTM", ["b"], ["c"]),
-                 node("LSTM", ["c"], ["d"])], [value("x", [1, 3])], [value("d")], domains=["acme"])
-refused(4, "inspect", write("unknown.onnx", unknown), says=["NonMaxSuppression x1", "acme.Frobnicate x1", "LSTM x2", "3 operators"])
-refused(4, "quantize", "unknown.onnx", "-o", "x.onnx", says=["NonMaxSuppression x1", "acme.Frobnicate x1", "LSTM x2"])
+unknown = model([node("NonMaxSuppression", ["x"], ["a"]), node("Frobnicate", ["a"], ["b"], domain="acme"), node("GridSample", ["b", "b"], ["c"]),
+                 node("GridSample", ["c", "c"], ["d"])], [value("x", [1, 3])], [value("d")], domains=["acme"])
+refused(4, "inspect", write("unknown.onnx", unknown), says=["NonMaxSuppression x1", "acme.Frobnicate x1", "GridSample x2", "3 operators"])
+refused(4, "quantize", "unknown.onnx", "-o", "x.onnx", says=["NonMaxSuppression x1", "acme.Frobnicate x1", "GridSample x2"])
 refused(4, "inspect", write("old.onnx", classifier(opset=6)), says="opset 6")
 refused(4, "inspect", write("new.onnx", classifier(opset=99)), says="opset 99")
 refused(4, "quantize", net, "-o", "x.onnx", "--format", "nf4")

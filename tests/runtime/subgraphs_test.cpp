@@ -89,8 +89,12 @@ TEST(If, UnsupportedOperatorsInBranchesAreNamed) {
   auto inner = std::make_shared<graph::Graph>(*graph::subgraph(net.outer.graph.node(0), "then_branch"));
   inner->node(0).op = "Frobnicate";
   net.outer.graph.node(0).attributes["then_branch"] = inner;
-  const graph::Graph g = net.outer.finish({net.y});
+  graph::Graph g = net.outer.finish({net.y});
   base::ThreadPool pool(1);
+  std::vector<base::Error> problems;  // unsupported operators are not among them
+  runtime::infer_shapes(g, &problems);
+  EXPECT_TRUE(problems.empty());
+  EXPECT_FALSE(g.value(g.outputs[0]).shape_known);
   try {
     runtime::Session session(g, pool);
     ADD_FAILURE() << "nothing was refused";

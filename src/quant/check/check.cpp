@@ -10,6 +10,7 @@
 #include "model/open.h"
 #include "quant/prepare/prepare.h"
 #include "runtime/infer_shapes.h"
+#include "runtime/rewrite/rewrite.h"
 #include "runtime/session.h"
 
 namespace nibble::quant {
@@ -85,6 +86,9 @@ void check_shapes(const Graph& graph, Findings& findings) {
   std::vector<base::Error> problems;  // what does not fit a batch of one is no finding: the file does not promise it
   runtime::infer_shapes(g, &problems);
   if (!problems.empty()) return;
+  base::ThreadPool pool(1);  // constants are small
+  runtime::settle(g, pool, {});
+  g.compact();
   int64_t open = 0;
   std::string first;
   for (graph::NodeId id = 0; id < g.node_count(); ++id)
