@@ -154,20 +154,21 @@ def latency(network, entry):
             sessions[name] = ort.InferenceSession(str(file), options)
         times = {}
         feed = {next(iter(sessions.values())).get_inputs()[0].name: x}
-        # In rounds, so that what is compared sees the same machine: onnxruntime's sessions in turn, then nibble's eval, which
+        # In rounds, so that what is compared sees the same machine: onnxruntime's sessions one after the other (never call by
+        # call: the threads of an idle session spin for a while and would take the cores), then nibble's eval, which
         # measures two networks in turn.
         for _ in range(3):
             for name, session in sessions.items():
+                time.sleep(0.05)
                 for _ in range(3):
                     session.run(None, feed)
-            end = time.perf_counter() + 2
-            while time.perf_counter() < end:
-                for name, session in sessions.items():
+                end = time.perf_counter() + 0.7
+                while time.perf_counter() < end:
                     start = time.perf_counter()
                     session.run(None, feed)
                     times.setdefault(f"onnxruntime {name}", []).append(time.perf_counter() - start)
             for name in ("W4A16", "W4A8"):
-                run("eval", files[name], "--baseline", model_of(network), "--data", work / "in.npy", "--labels", "none", "--seconds", "2", "--threads", THREADS, "--json", work / "r.json", "--force")
+                run("eval", files[name], "--baseline", model_of(network), "--data", work / "in.npy", "--labels", "none", "--seconds", "1.5", "--threads", THREADS, "--json", work / "r.json", "--force")
                 r = json.loads((work / "r.json").read_text())
                 for side, label in (("before", "float"), ("after", name)):
                     s = r[side]["latency_seconds"]
