@@ -50,7 +50,7 @@ std::string quantized_text(const graph::Graph& graph) {
 void fill_costs(eval::Report& report, const graph::Graph* before, const graph::Graph& after,
                 const data::Dataset& dataset, const Flags& flags, Context& context) {
   const data::Batch one = dataset.batch(0, 1, *context.pool);
-  const int64_t fixed = dataset.holds_runs() ? 1 : after.fixed_batch();
+  const int64_t fixed = dataset.fixed_batch(after);
   if (flags.no_latency || one.empty()) return;
   if (fixed != tensor::kUnknown && fixed != 1) {
     context.console->note(fmt::format("no latency: the network takes batches of exactly {}", fixed));

@@ -65,7 +65,7 @@ namespace {
 /// Batches of the calibration data.
 quant::NextBatch batches(const data::Dataset& dataset, const graph::Graph& graph, int64_t total,
                          base::ThreadPool& pool) {
-  const int64_t fixed = dataset.holds_runs() ? 1 : graph.fixed_batch();
+  const int64_t fixed = dataset.fixed_batch(graph);
   const bool any = fixed == tensor::kUnknown;
   const int64_t size = any ? quant::calibration_batch(graph) : fixed;
   auto at = std::make_shared<int64_t>(0);

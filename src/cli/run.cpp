@@ -25,7 +25,7 @@ std::string data_name(const Flags& flags) {
 
 /// The first output of every sample, one after another along its first dimension, as .npy.
 void write_outputs(runtime::Session& session, const data::Dataset& dataset, const Flags& flags, Context& context) {
-  const int64_t fixed = dataset.holds_runs() ? 1 : session.graph().fixed_batch();
+  const int64_t fixed = dataset.fixed_batch(session.graph());
   const int64_t size = fixed == tensor::kUnknown ? 16 : fixed;
   std::vector<tensor::Tensor> parts;
   int64_t rows = 0, bytes = 0;
@@ -69,7 +69,7 @@ void run(const Flags& flags, Context& context) {
   runtime::SessionOptions options;
   options.limits = context.limits;
   runtime::Session session(network.graph, *context.pool, options);
-  const int64_t fixed = dataset->holds_runs() ? 1 : network.graph.fixed_batch();
+  const int64_t fixed = dataset->fixed_batch(network.graph);
   const int64_t together = fixed == tensor::kUnknown ? 1 : fixed;
   data::Batch batch = dataset->batch(0, together, *context.pool);
   for (int64_t at = together; batch.empty() && at < dataset->size(); at += together)

@@ -134,6 +134,7 @@ std::unique_ptr<Dataset> open_dataset(const std::filesystem::path& path, const D
 }
 
 bool Dataset::holds_runs() const { return source_->holds_runs(); }
+int64_t Dataset::fixed_batch(const graph::Graph& network) const { return holds_runs() ? 1 : network.fixed_batch(); }
 
 Tensor Dataset::fitted(Tensor values, const Input& input, int64_t at) const {
   if (!input.shape) return values;

@@ -128,7 +128,7 @@ Comparison evaluate(const Graph* before, const Graph& after, const data::Dataset
   std::unique_ptr<runtime::Session> baseline;
   if (before) baseline = std::make_unique<runtime::Session>(*before, pool, session_options);
   const bool probabilities = ends_in_softmax(after) && (!before || ends_in_softmax(*before));
-  const int64_t fixed = dataset.holds_runs() ? 1 : after.fixed_batch();
+  const int64_t fixed = dataset.fixed_batch(after);
   const int64_t batch = fixed == tensor::kUnknown ? options.batch : fixed;
   c.labelled = dataset.has_labels();
   Sums output;

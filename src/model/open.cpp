@@ -76,8 +76,8 @@ graph::Graph open(const std::filesystem::path& path, const OpenOptions& options,
   }
   attempt(problems, place, [&] {
     base::ThreadPool pool(1);  // constants are small; the caller's pool is for its own work
-    const auto inferred = runtime::infer_shapes(g);
-    if (!problems) notes.insert(notes.end(), inferred.begin(), inferred.end());
+    if (!problems)  // else they are inferred already
+      for (const std::string& note : runtime::infer_shapes(g)) notes.push_back(note);
     runtime::settle(g, pool, options.limits);
     runtime::remove_identities(g);
     runtime::remove_dead_nodes(g);
