@@ -64,8 +64,8 @@ class Dataset {
   bool has_labels() const { return !labels_.of_sample.empty(); }
   /// Whether every sample is a whole run: batches then hold one sample, whatever batch the network takes.
   bool holds_runs() const;
-  /// How many samples a batch for this network must have: one where each is a whole run, else what the network fixes, or
-  /// tensor::kUnknown: any number.
+  /// How many samples a batch for this network must have: one where each is a whole run, else what the network fixes,
+  /// or tensor::kUnknown: any number.
   int64_t fixed_batch(const graph::Graph& network) const;
   /// The sample at a place of the selection. Throws Error for one that cannot be read, whether bad ones are to be
   /// skipped or not, and Error(kUnsupported) naming both shapes when it does not fit the network.
