@@ -6,6 +6,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/small_float.h"
+#include "codec/blocks.h"
 #include "codec/format.h"
 
 namespace nibble::codec {
@@ -167,32 +168,6 @@ class Decoder {
   const float* offset_ = nullptr;
 };
 
-template <typename Convert>
-void convert(const Tensor& t, int64_t start, int64_t end, float* out, Convert&& element) {
-  (void)t;
-  for (int64_t i = start; i < end; ++i) *out++ = element(static_cast<size_t>(i));
-}
-
-void convert_plain(const Tensor& t, int64_t start, int64_t end, float* out) {
-  const auto bytes = [&] { return t.values<uint8_t>(); };
-  switch (t.dtype()) {
-    case DType::f16:
-      return convert(t, start, end, out, [v = t.values<uint16_t>()](size_t i) { return base::f16_to_f32(v[i]); });
-    case DType::bf16:
-      return convert(t, start, end, out, [v = t.values<uint16_t>()](size_t i) { return base::bf16_to_f32(v[i]); });
-    case DType::f64:
-      return convert(t, start, end, out, [v = t.values<double>()](size_t i) { return static_cast<float>(v[i]); });
-    case DType::f8e4m3:
-      return convert(t, start, end, out, [v = bytes()](size_t i) { return base::e4m3_to_f32(v[i]); });
-    case DType::f8e5m2:
-      return convert(t, start, end, out, [v = bytes()](size_t i) { return base::e5m2_to_f32(v[i]); });
-    case DType::f8e8m0:
-      return convert(t, start, end, out, [v = bytes()](size_t i) { return base::e8m0_to_f32(v[i]); });
-    default:
-      NIBBLE_INVARIANT(false);  // integers without Quantization stand for themselves
-  }
-}
-
 }  // namespace
 
 Tensor dequantize(const Tensor& t, base::ThreadPool* pool) {
@@ -205,7 +180,7 @@ Tensor dequantize(const Tensor& t, base::ThreadPool* pool) {
       decoder->decode(start, end, to);
     };
   } else {
-    work = [&t](int64_t start, int64_t end, float* to) { convert_plain(t, start, end, to); };
+    work = [&t](int64_t start, int64_t end, float* to) { decode_range(t, start, end - start, to); };
   }
   const int64_t elements = t.elements();
   const auto piece = [&](int64_t index, int) {

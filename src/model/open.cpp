@@ -76,7 +76,7 @@ graph::Graph open(const std::filesystem::path& path, const OpenOptions& options,
   }
   attempt(problems, place, [&] {
     base::ThreadPool pool(1);  // constants are small; the caller's pool is for its own work
-    if (!problems)  // else they are inferred already
+    if (!problems)             // else they are inferred already
       for (const std::string& note : runtime::infer_shapes(g)) notes.push_back(note);
     runtime::settle(g, pool, options.limits);
     runtime::remove_identities(g);

@@ -16,11 +16,16 @@ std::shared_ptr<std::byte> allocate(size_t bytes) {
   return {memory, [](std::byte* p) { std::free(p); }};
 }
 
+/// Blocks lie along the last axis.
+bool has_whole_blocks(DType dtype, const Shape& shape) {
+  return !is_blocked(dtype) || (!shape.empty() && shape.back() % block_size(dtype).elements == 0);
+}
+
 }  // namespace
 
 Tensor::Tensor(DType dtype, Shape shape, bool uninitialized)
     : dtype_(dtype), present_(true), shape_(std::move(shape)), elements_(element_count(shape_)) {
-  NIBBLE_INVARIANT(elements_ >= 0);
+  NIBBLE_INVARIANT(elements_ >= 0 && has_whole_blocks(dtype, shape_));
   size_ = static_cast<size_t>(packed_bytes(dtype, elements_));
   auto memory = allocate(size_);
   if (!uninitialized) std::memset(memory.get(), 0, size_);
@@ -36,8 +41,10 @@ Tensor::Tensor(DType dtype, Shape shape, base::Bytes bytes, std::shared_ptr<cons
       data_(bytes.data()),
       size_(bytes.size()),
       owner_(std::move(owner)) {
-  NIBBLE_INVARIANT(elements_ >= 0 && static_cast<int64_t>(size_) == packed_bytes(dtype, elements_));
+  NIBBLE_INVARIANT(elements_ >= 0 && has_whole_blocks(dtype, shape_) &&
+                   static_cast<int64_t>(size_) == packed_bytes(dtype, elements_));
   // A mapped file may place a tensor at any byte; typed access needs its alignment.
+  // Blocks are read byte by byte.
   const size_t alignment = bits_of(dtype) >= 8 ? static_cast<size_t>(bits_of(dtype) / 8) : 1;
   if (reinterpret_cast<uintptr_t>(data_) % alignment != 0) {
     auto memory = allocate(size_);
@@ -48,7 +55,7 @@ Tensor::Tensor(DType dtype, Shape shape, base::Bytes bytes, std::shared_ptr<cons
 }
 
 Tensor Tensor::reshaped(Shape shape) const {
-  NIBBLE_INVARIANT(element_count(shape) == elements_);
+  NIBBLE_INVARIANT(element_count(shape) == elements_ && has_whole_blocks(dtype_, shape));
   Tensor t = *this;
   t.shape_ = std::move(shape);
   return t;
@@ -63,7 +70,7 @@ Tensor Tensor::with_quantization(std::shared_ptr<const Quantization> quantizatio
 void Tensor::require_type(DType wanted, size_t size) const {
   const bool same = wanted == dtype_;
   const bool half_as_bits = wanted == DType::u16 && (dtype_ == DType::f16 || dtype_ == DType::bf16);
-  const bool byte_as_bits = wanted == DType::u8 && size == 1 && bits_of(dtype_) <= 8;
+  const bool byte_as_bits = wanted == DType::u8 && size == 1 && bits_of(dtype_) <= 8;  // blocks too
   NIBBLE_INVARIANT(same || half_as_bits || byte_as_bits);
 }
 

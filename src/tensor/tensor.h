@@ -15,6 +15,8 @@ struct Quantization;  // tensor/quantization.h
 /// Elements of one type in row-major order. Cheap to copy: copies share the buffer (or the mapping of a file). Treat as
 /// immutable once it is in a Graph; `mutable_*` is for whoever just made it.
 ///
+/// A blocked dtype (tensor/blocks.def) stands for real numbers; what its bytes mean is codec/blocks.h.
+///
 /// With a Quantization attached the bytes are the codes of a number format, `dtype` is the type of the codes, and
 /// `shape` is that of the real tensor that they stand for.
 class Tensor {
