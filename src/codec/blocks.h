@@ -9,9 +9,9 @@ namespace nibble::codec {
 
 using tensor::DType;
 
-/// What the bytes of a blocked dtype (tensor/blocks.def) mean: scales and codes of `elements` consecutive values of a row,
-/// interleaved as GGUF files have them. Plain code, the definition; the values are float32 arithmetic in the order that
-/// each format's comment gives, bit for bit those of ggml's dequantize_row_*.
+/// What the bytes of a blocked dtype (tensor/blocks.def) mean: scales and codes of `elements` consecutive values of a
+/// row, interleaved as GGUF files have them. Plain code, the definition; the values are float32 arithmetic in the order
+/// that each format's comment gives, bit for bit those of ggml's dequantize_row_*.
 struct BlockFormat {
   DType dtype;
   std::string_view name;     ///< as GGUF spells it: "Q4_0"
@@ -19,8 +19,8 @@ struct BlockFormat {
   int elements, bytes;       ///< of a block
   /// The values of `blocks` consecutive blocks.
   void (*decode)(const uint8_t* bytes, int64_t blocks, float* values);
-  /// The format's plain encoder, byte for byte that of ggml's reference (quantize_row_*_ref) where it has one: no search,
-  /// no weights. Values are finite.
+  /// The format's plain encoder, byte for byte that of ggml's reference (quantize_row_*_ref) where it has one: no
+  /// search, no weights. Values are finite.
   void (*encode)(const float* values, int64_t blocks, uint8_t* bytes);
 };
 

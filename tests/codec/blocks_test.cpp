@@ -77,7 +77,8 @@ TEST_P(EveryBlockFormat, zeros_stay_zeros) {
   for (float v : back) EXPECT_EQ(v, 0.0f) << f.name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Blocks, EveryBlockFormat, testing::ValuesIn(all_block_formats().begin(), all_block_formats().end()),
+INSTANTIATE_TEST_SUITE_P(Blocks, EveryBlockFormat,
+                         testing::ValuesIn(all_block_formats().begin(), all_block_formats().end()),
                          [](const auto& each) { return std::string(each.param->name); });
 
 /// Bytes that ggml's reference encoders write for x_i = ((37 i + 11) mod 64 - 32) / 16.

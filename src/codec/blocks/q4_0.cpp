@@ -30,13 +30,12 @@ void encode(const float* values, int64_t blocks, uint8_t* bytes) {
 
 }  // namespace
 
-/// ggml Q4_0: 32 values in 18 bytes: f16 d, then 16 bytes of which byte j holds the code of value j in its low half and of
-/// value j + 16 in its high half. value = d * (code - 8). The plain encoder takes d = m / -8, m the value of largest
+/// ggml Q4_0: 32 values in 18 bytes: f16 d, then 16 bytes of which byte j holds the code of value j in its low half and
+/// of value j + 16 in its high half. value = d * (code - 8). The plain encoder takes d = m / -8, m the value of largest
 /// magnitude, so that m is exact and d has the sign opposite to m; codes are min(15, trunc(x / d + 8.5)).
 const BlockFormat& q4_0_blocks() {
-  static constexpr BlockFormat kFormat{DType::q4_0, "Q4_0", "4-bit codes around 8 in blocks of 32, one scale a block",
-                                       32,          18,     decode,
-                                       encode};
+  static constexpr BlockFormat kFormat{
+      DType::q4_0, "Q4_0", "4-bit codes around 8 in blocks of 32, one scale a block", 32, 18, decode, encode};
   return kFormat;
 }
 

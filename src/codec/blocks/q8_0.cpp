@@ -19,7 +19,8 @@ void encode(const float* values, int64_t blocks, uint8_t* bytes) {
     for (int i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(values[i]));
     const float d = largest / 127.0f, inverse = d != 0.0f ? 1.0f / d : 0.0f;
     write_f16(bytes, d);
-    for (int i = 0; i < 32; ++i) bytes[2 + i] = static_cast<uint8_t>(static_cast<int8_t>(std::round(values[i] * inverse)));
+    for (int i = 0; i < 32; ++i)
+      bytes[2 + i] = static_cast<uint8_t>(static_cast<int8_t>(std::round(values[i] * inverse)));
   }
 }
 
@@ -28,9 +29,8 @@ void encode(const float* values, int64_t blocks, uint8_t* bytes) {
 /// ggml Q8_0: 32 values in 34 bytes: f16 d, then 32 signed codes. value = d * code. The plain encoder takes
 /// d = largest magnitude / 127 and rounds halves away from zero.
 const BlockFormat& q8_0_blocks() {
-  static constexpr BlockFormat kFormat{DType::q8_0, "Q8_0", "8-bit codes in blocks of 32, one scale a block",
-                                       32,          34,     decode,
-                                       encode};
+  static constexpr BlockFormat kFormat{DType::q8_0, "Q8_0", "8-bit codes in blocks of 32, one scale a block", 32, 34,
+                                       decode,      encode};
   return kFormat;
 }
 

@@ -38,8 +38,9 @@ int32_t number_of(tensor::DType dtype) {
     return number;
 #include "tensor/dtype.def"
 #undef NIBBLE_DTYPE
+    default:
+      return 0;  // blocks: ONNX has none
   }
-  return 0;
 }
 
 std::string onnx_type_name(int32_t number) {
