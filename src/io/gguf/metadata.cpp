@@ -44,7 +44,8 @@ std::optional<int64_t> Metadata::integer(std::string_view key) const {
       [&](const auto& v) -> int64_t {
         using T = std::decay_t<decltype(v)>;
         if constexpr (is_integer<T>) {
-          if (std::is_same_v<T, uint64_t> && static_cast<uint64_t>(v) > INT64_MAX) fail_kind(key, "an integer below 2^63");
+          if (std::is_same_v<T, uint64_t> && static_cast<uint64_t>(v) > INT64_MAX)
+            fail_kind(key, "an integer below 2^63");
           return static_cast<int64_t>(v);
         } else {
           fail_kind(key, "an integer");

@@ -12,14 +12,14 @@ namespace nibble::io::gguf {
 
 /// A list of one element type. The order is that of GGUF's type numbers (0 u8 ... 12 f64); 9, a list of lists, does not
 /// exist.
-using Array =
-    std::variant<std::vector<uint8_t>, std::vector<int8_t>, std::vector<uint16_t>, std::vector<int16_t>,
-                 std::vector<uint32_t>, std::vector<int32_t>, std::vector<float>, std::vector<bool>,
-                 std::vector<std::string>, std::monostate, std::vector<uint64_t>, std::vector<int64_t>, std::vector<double>>;
+using Array = std::variant<std::vector<uint8_t>, std::vector<int8_t>, std::vector<uint16_t>, std::vector<int16_t>,
+                           std::vector<uint32_t>, std::vector<int32_t>, std::vector<float>, std::vector<bool>,
+                           std::vector<std::string>, std::monostate, std::vector<uint64_t>, std::vector<int64_t>,
+                           std::vector<double>>;
 
 /// A value; the alternative's index is its type number in the file.
-using Value = std::variant<uint8_t, int8_t, uint16_t, int16_t, uint32_t, int32_t, float, bool, std::string, Array, uint64_t,
-                           int64_t, double>;
+using Value = std::variant<uint8_t, int8_t, uint16_t, int16_t, uint32_t, int32_t, float, bool, std::string, Array,
+                           uint64_t, int64_t, double>;
 
 /// The key-value pairs of a GGUF file, in the file's order. Readers ask by key and kind; a value of another kind is an
 /// Error(kMalformed) that names the key. Integers of every width answer `integer`, f32 and f64 answer `number`.

@@ -62,7 +62,8 @@ Array read_list(Cursor& in, uint64_t count, const base::Limits& limits) {
   in.need(bytes ? static_cast<uint64_t>(*bytes) : UINT64_MAX, "a list");
   std::vector<T> list;
   for (uint64_t i = 0; i < count; ++i) {
-    if (list.size() == list.capacity()) list.reserve(list.size() + std::max<size_t>(16, std::min(count - i, kStep / kLeast)));
+    if (list.size() == list.capacity())
+      list.reserve(list.size() + std::max<size_t>(16, std::min(count - i, kStep / kLeast)));
     list.push_back(read_scalar<T>(in, limits));
   }
   return list;
@@ -72,19 +73,32 @@ Array read_list(Cursor& in, uint64_t count, const base::Limits& limits) {
 template <typename F>
 bool visit_type(uint32_t type, F&& f) {
   switch (type) {
-    case 0: return f(uint8_t{}), true;
-    case 1: return f(int8_t{}), true;
-    case 2: return f(uint16_t{}), true;
-    case 3: return f(int16_t{}), true;
-    case 4: return f(uint32_t{}), true;
-    case 5: return f(int32_t{}), true;
-    case 6: return f(float{}), true;
-    case 7: return f(bool{}), true;
-    case 8: return f(std::string{}), true;
-    case 10: return f(uint64_t{}), true;
-    case 11: return f(int64_t{}), true;
-    case 12: return f(double{}), true;
-    default: return false;
+    case 0:
+      return f(uint8_t{}), true;
+    case 1:
+      return f(int8_t{}), true;
+    case 2:
+      return f(uint16_t{}), true;
+    case 3:
+      return f(int16_t{}), true;
+    case 4:
+      return f(uint32_t{}), true;
+    case 5:
+      return f(int32_t{}), true;
+    case 6:
+      return f(float{}), true;
+    case 7:
+      return f(bool{}), true;
+    case 8:
+      return f(std::string{}), true;
+    case 10:
+      return f(uint64_t{}), true;
+    case 11:
+      return f(int64_t{}), true;
+    case 12:
+      return f(double{}), true;
+    default:
+      return false;
   }
 }
 
@@ -93,7 +107,8 @@ Value read_value(Cursor& in, const std::string& key, const base::Limits& limits)
   Value value;
   if (visit_type(type, [&](auto t) { value = read_scalar<decltype(t)>(in, limits); })) return value;
   const std::string place = in.place() + ": key " + base::in_quotes(key);
-  if (type != 9) base::fail_malformed(place, "has a value of type " + std::to_string(type) + ", which GGUF does not have");
+  if (type != 9)
+    base::fail_malformed(place, "has a value of type " + std::to_string(type) + ", which GGUF does not have");
   const auto element = in.read<uint32_t>("the type of a list");
   const auto count = in.read<uint64_t>("the length of a list");
   if (element == 9) base::fail_malformed(place, "is a list of lists, which no reader of GGUF takes");
@@ -109,7 +124,8 @@ void read_metadata(Cursor& in, uint64_t count, Metadata& metadata, const base::L
   const size_t start = in.offset();
   for (uint64_t i = 0; i < count; ++i) {
     std::string key = read_string(in, "a key", limits);
-    if (key.empty() || key.size() > 65535) base::fail_malformed(in.place(), "has a key of " + std::to_string(key.size()) + " bytes");
+    if (key.empty() || key.size() > 65535)
+      base::fail_malformed(in.place(), "has a key of " + std::to_string(key.size()) + " bytes");
     require_text(key, in, "the key");
     if (metadata.has(key)) base::fail_malformed(in.place(), "has the key " + base::in_quotes(key) + " twice");
     Value value = read_value(in, key, limits);
@@ -154,8 +170,8 @@ Info read_info(Cursor& in, const base::Limits& limits) {
     base::fail_unsupported(place, "is stored in GGUF type " + std::to_string(type) + ", which nibble does not read",
                            "nibble check FILE lists what is missing");
   info.dtype = *dtype;
-  if (const auto block = tensor::block_size(info.dtype); block.bytes != 0 &&
-      (info.shape.empty() || info.shape.back() % block.elements != 0))
+  if (const auto block = tensor::block_size(info.dtype);
+      block.bytes != 0 && (info.shape.empty() || info.shape.back() % block.elements != 0))
     base::fail_malformed(place, "has rows of " + std::to_string(info.shape.empty() ? 1 : info.shape.back()) +
                                     " elements, its type " + type_name(info.dtype) + " needs multiples of " +
                                     std::to_string(block.elements));
@@ -202,12 +218,12 @@ void read_part(base::Bytes bytes, const std::shared_ptr<const void>& owner, cons
                                    std::to_string(expected));
     const int64_t room = size - start - expected;
     if (info.bytes > room)
-      base::fail_malformed(at, "needs " + std::to_string(info.bytes) + " bytes, " + std::to_string(std::max<int64_t>(0, room)) +
-                                   " remain; the file is truncated");
+      base::fail_malformed(at, "needs " + std::to_string(info.bytes) + " bytes, " +
+                                   std::to_string(std::max<int64_t>(0, room)) + " remain; the file is truncated");
     file.tensors.push_back(
-        {info.name, tensor::Tensor(info.dtype, info.shape,
-                                   bytes.subspan(static_cast<size_t>(start + expected), static_cast<size_t>(info.bytes)),
-                                   owner)});
+        {info.name,
+         tensor::Tensor(info.dtype, info.shape,
+                        bytes.subspan(static_cast<size_t>(start + expected), static_cast<size_t>(info.bytes)), owner)});
     expected += padded(info.bytes, alignment);
   }
   file.file_bytes += size;

@@ -6,14 +6,9 @@
 
 #include "base/limits.h"
 #include "io/gguf/metadata.h"
-#include "tensor/tensor.h"
+#include "io/named_tensor.h"
 
 namespace nibble::io::gguf {
-
-struct NamedTensor {
-  std::string name;
-  tensor::Tensor tensor;  ///< a view of the mapping; shape outermost first, so a matrix is [rows, columns]
-};
 
 /// A GGUF file, or all parts of a split one.
 struct File {
@@ -23,15 +18,17 @@ struct File {
   int64_t file_bytes = 0;  ///< of all parts
 };
 
-/// Reads version 2 or 3, little-endian. A name `*-00001-of-0000N.gguf` brings the other parts. Tensors stay views of the
-/// mapping; their values are not looked at.
+/// Reads version 2 or 3, little-endian. A name `*-00001-of-0000N.gguf` brings the other parts. Tensors stay views of
+/// the mapping; their values are not looked at.
 ///
-/// Throws Error naming the file and the byte: kMalformed for anything that ggml's own reader refuses too (gaps, overlaps,
-/// nested arrays, duplicate names), kUnsupported for types that nibble does not know (named by number), kLimit.
+/// Throws Error naming the file and the byte: kMalformed for anything that ggml's own reader refuses too (gaps,
+/// overlaps, nested arrays, duplicate names), kUnsupported for types that nibble does not know (named by number),
+/// kLimit.
 File read(const std::filesystem::path& path, const base::Limits& limits);
 
 /// The same from bytes that `owner` keeps alive, of a model that is not split.
-File read_bytes(base::Bytes bytes, std::shared_ptr<const void> owner, const std::string& place, const base::Limits& limits);
+File read_bytes(base::Bytes bytes, std::shared_ptr<const void> owner, const std::string& place,
+                const base::Limits& limits);
 
 /// Whether the file begins with GGUF's magic bytes.
 bool is_gguf(base::Bytes bytes);

@@ -83,8 +83,8 @@ std::string header(const Metadata& metadata, const std::vector<TensorInfo>& tens
     const auto type = type_of_dtype(t.dtype);
     if (t.name.size() > 63) base::fail_unsupported(place, "has a name of more than 63 bytes, which GGUF cannot hold");
     if (!type || t.shape.size() > 4)
-      base::fail_unsupported(place, "has no form in GGUF: " + std::string(tensor::name_of(t.dtype)) + " " +
-                                        tensor::to_string(t.shape));
+      base::fail_unsupported(
+          place, "has no form in GGUF: " + std::string(tensor::name_of(t.dtype)) + " " + tensor::to_string(t.shape));
     const int block = tensor::block_size(t.dtype).elements;
     if (!t.shape.empty() && t.shape.back() % block != 0)
       base::fail_unsupported(place, "has rows of " + std::to_string(t.shape.back()) + " elements, " +

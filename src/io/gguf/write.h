@@ -15,12 +15,12 @@ struct TensorInfo {
   tensor::Shape shape;  ///< outermost first
 };
 
-/// Writes GGUF version 3, little-endian, alignment 32: what llama.cpp writes. Tensors follow in the order announced, each
-/// in as many pieces as the caller likes, so that nothing larger than a piece need be in memory.
+/// Writes GGUF version 3, little-endian, alignment 32: what llama.cpp writes. Tensors follow in the order announced,
+/// each in as many pieces as the caller likes, so that nothing larger than a piece need be in memory.
 class Writer {
  public:
-  /// Writes everything before the data. Throws Error(kUnsupported) for names longer than 63 bytes, more than 4 dimensions,
-  /// rows that are not whole blocks, or dtypes that GGUF has no number for.
+  /// Writes everything before the data. Throws Error(kUnsupported) for names longer than 63 bytes, more than 4
+  /// dimensions, rows that are not whole blocks, or dtypes that GGUF has no number for.
   Writer(base::AtomicFile& file, const Metadata& metadata, std::vector<TensorInfo> tensors);
 
   /// The next bytes of the current tensor.

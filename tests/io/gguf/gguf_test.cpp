@@ -106,13 +106,17 @@ TEST_F(Gguf, refuses_what_ggml_refuses) {
   refused(ErrorKind::kUnsupported, "big-endian", changed("GGUF" + small(3), "GGUF" + small(0x03000000)));
   refused(ErrorKind::kMalformed, "twice", changed("a.f64", "a.f32"));
   refused(ErrorKind::kMalformed, "twice", changed(number(1) + "b", number(1) + "w"));
-  refused(ErrorKind::kMalformed, "UTF-8", changed("a.i64", "a.\xff""64"));
+  refused(ErrorKind::kMalformed, "UTF-8",
+          changed("a.i64",
+                  "a.\xff"
+                  "64"));
   refused(ErrorKind::kMalformed, "offset", changed(small(0) + number(96), small(0) + number(64)));
   refused(ErrorKind::kUnsupported, "type 10", changed(small(8) + number(0), small(10) + number(0)));
   refused(ErrorKind::kMalformed, "multiples of 32", changed(number(32) + number(2), number(33) + number(2)));
   refused(ErrorKind::kMalformed, "lists", changed(small(9) + small(5), small(9) + small(9)));
   refused(ErrorKind::kMalformed, "truth value", changed("a.bool" + small(7) + "\1", "a.bool" + small(7) + "\2"));
-  refused(ErrorKind::kMalformed, "needs", changed(small(9) + small(5) + number(3), small(9) + small(5) + number(1u << 25)));
+  refused(ErrorKind::kMalformed, "needs",
+          changed(small(9) + small(5) + number(3), small(9) + small(5) + number(1u << 25)));
 }
 
 TEST_F(Gguf, a_split_model_needs_all_its_parts) {

@@ -1,13 +1,14 @@
-"""Makes the seeds of fuzz/corpus/gguf: a small whole file, and files with one thing wrong each.
+"""Makes the seeds of fuzz/corpus/gguf and fuzz/corpus/safetensors: a small whole file each, and files with one thing wrong.
 
-    python fuzz/make_gguf_corpus.py
+    python fuzz/make_model_corpus.py
 
 Needs nothing but Python.
 """
+import json
 import struct
 from pathlib import Path
 
-HERE = Path(__file__).parent / "corpus" / "gguf"
+HERE = Path(__file__).parent / "corpus"
 
 
 def text(value):
@@ -29,8 +30,40 @@ def build(keys, infos, data, version=3, tensors=None):
     return head + bytes(-len(head) % 32) + data
 
 
+def folder(name):
+    path = HERE / name
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def safetensors(header, data):
+    header = json.dumps(header).encode()
+    return struct.pack("<Q", len(header)) + header + data
+
+
+def make_safetensors():
+    def tensor(kind, shape, begin, end):
+        return {"dtype": kind, "shape": shape, "data_offsets": [begin, end]}
+
+    a, b = tensor("F32", [1, 2], 0, 8), tensor("BF16", [2], 8, 12)
+    whole = safetensors({"__metadata__": {"format": "pt"}, "a": a, "b": b}, bytes(12))
+    seeds = {
+        "whole": whole,
+        "truncated": whole[:-1],
+        "trailing": whole + b"x",
+        "overlap": safetensors({"a": a, "b": tensor("BF16", [2], 4, 8)}, bytes(8)),
+        "hole": safetensors({"b": b}, bytes(12)),
+        "huge": safetensors({"a": tensor("F32", [1 << 40, 1 << 40], 0, 8)}, bytes(8)),
+        "type": safetensors({"a": tensor("F4", [2], 0, 1)}, bytes(1)),
+        "empty": safetensors({}, b""),
+        "long_header": struct.pack("<Q", 1 << 50) + b"{}",
+    }
+    for name, seed in seeds.items():
+        (folder("safetensors") / f"{name}.safetensors").write_bytes(seed)
+
+
 def main():
-    HERE.mkdir(parents=True, exist_ok=True)
+    make_safetensors()
     keys = [key("general.architecture", 8, text("llama")), key("llama.block_count", 4, struct.pack("<I", 1)),
             key("x", 6, struct.pack("<f", 0.5)), key("flag", 7, b"\1"),
             key("words", 9, struct.pack("<IQ", 8, 2) + text("a") + text("bc")),
@@ -55,7 +88,7 @@ def main():
         "split": build([key("split.count", 2, struct.pack("<H", 2))], infos, data),
     }
     for name, seed in seeds.items():
-        (HERE / f"{name}.gguf").write_bytes(seed)
+        (folder("gguf") / f"{name}.gguf").write_bytes(seed)
 
 
 if __name__ == "__main__":
