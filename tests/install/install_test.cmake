@@ -1,5 +1,5 @@
 # Installs into a folder, builds a consumer against it with CMake and another with pkg-config, and runs both and the
-# program. Usage: cmake -DBUILD= -DSOURCE= -DFOLDER= -DCOMPILER= -DVERSION= -P install_test.cmake
+# program. Usage: cmake -DBUILD= -DSOURCE= -DFOLDER= -DCOMPILER= -DVERSION= -DGENERATOR= -P install_test.cmake
 file(REMOVE_RECURSE ${FOLDER})
 file(MAKE_DIRECTORY ${FOLDER})
 
@@ -22,7 +22,7 @@ endif()
 
 set(network ${SOURCE}/examples/glyphs/glyphs.onnx)
 run(${CMAKE_COMMAND} -S ${SOURCE}/tests/install/consumer -B ${FOLDER}/build -DCMAKE_PREFIX_PATH=${FOLDER}/prefix
-    -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_BUILD_TYPE=Release)
+    -G ${GENERATOR} -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_BUILD_TYPE=Release)
 run(${CMAKE_COMMAND} --build ${FOLDER}/build)
 run(${FOLDER}/build/consumer ${network} ${FOLDER}/small.onnx)
 message(STATUS "${output}")
