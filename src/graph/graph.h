@@ -20,7 +20,26 @@ using tensor::Tensor;
 class Graph;
 
 /// What a constant is for; policy reads this, never parts of a name.
-enum class Role : uint8_t { kNone, kWeight, kBias, kEmbedding, kNorm, kShape };
+enum class Role : uint8_t {
+  kNone,
+  kWeight,
+  kBias,
+  kEmbedding,
+  kNorm,
+  kShape,
+  // of language models
+  kPosition,
+  kOutput,
+  kQuery,
+  kKey,
+  kValue,
+  kQueryKeyValue,
+  kAttentionOutput,
+  kGate,
+  kUp,
+  kDown,
+  kRopeFactors,
+};
 
 using ValueId = int32_t;
 using NodeId = int32_t;
@@ -35,6 +54,7 @@ struct Value {
   std::vector<std::string> symbols;  ///< names of unknown sizes ("N"), parallel to shape or empty
   Tensor constant;                   ///< present for constants
   Role role = Role::kNone;
+  int32_t layer = -1;  ///< of a language model's constants: the block that it belongs to, -1 outside blocks
 };
 
 using Attribute = std::variant<int64_t, float, std::string, std::vector<int64_t>, std::vector<float>,

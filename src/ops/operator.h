@@ -99,6 +99,8 @@ class InferContext {
   mutable uint64_t values_read_ = 0;
 };
 
+class KeyValueCache;  // ops/kv_cache.h
+
 /// What a running node may ask of what runs it.
 class RunEnvironment {
  public:
@@ -107,6 +109,8 @@ class RunEnvironment {
   virtual Tensor allocate(DType dtype, Shape shape) = 0;
   /// Runs the graph in the attribute `key` of the node on its formal inputs.
   virtual std::vector<Tensor> run_subgraph(const std::string& key, std::span<const Tensor> inputs) = 0;
+  /// What attention remembers between runs, or nullptr: every run stands alone.
+  virtual KeyValueCache* key_value_cache() = 0;
 };
 
 /// Execution of one node. Outputs are allocated in the inferred type and shape; an operator that only looks at its
@@ -125,7 +129,6 @@ class RunContext {
   Tensor& output(size_t i) const { return outputs_[i]; }
   bool wants(size_t i) const { return i < outputs_.size() && node_.output(i) != graph::kNoValue; }
   base::ThreadPool& pool() const { return pool_; }
-  /// Present for operators that `allocates`.
   RunEnvironment& environment() const { return *environment_; }
 
   /// What the node keeps between runs (packed weights, primitives), made on first use.

@@ -117,6 +117,7 @@ class Session::Environment : public ops::RunEnvironment {
       throw e.within(session_.graph_.node(id_).describe() + ", " + key);
     }
   }
+  ops::KeyValueCache* key_value_cache() override { return session_.cache_; }
 
  private:
   Session& session_;

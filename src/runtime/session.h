@@ -45,6 +45,10 @@ class Session {
   using Observer = std::function<void(const std::string& name, const tensor::Tensor& value)>;
   void watch(Observer observer) { observer_ = std::move(observer); }
 
+  /// Lets attention remember tokens from one run to the next; nullptr: every run stands alone. The caller keeps it
+  /// alive.
+  void use_cache(ops::KeyValueCache* cache) { cache_ = cache; }
+
   const graph::Graph& graph() const { return graph_; }
   int64_t peak_activation_bytes() const { return buffers_.peak_bytes(); }
   /// Per node, in execution order; filled when options.profile is set.
@@ -88,6 +92,7 @@ class Session {
   std::vector<NodeTime> times_;
   size_t output_count_ = 0;  // the graph's own; watched values follow
   Observer observer_;
+  ops::KeyValueCache* cache_ = nullptr;
 };
 
 }  // namespace nibble::runtime

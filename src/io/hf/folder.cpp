@@ -25,9 +25,11 @@ std::shared_ptr<const base::MappedFile> open_part(const std::filesystem::path& f
                                                   const std::string& place) {
   const std::filesystem::path part(name);
   if (part.filename() != part || part.extension() != ".safetensors" || name.find('\0') != std::string::npos)
-    base::fail_malformed(place, "names the file " + base::in_quotes(name) + ", which is not a .safetensors file in its own folder");
+    base::fail_malformed(
+        place, "names the file " + base::in_quotes(name) + ", which is not a .safetensors file in its own folder");
   if (!std::filesystem::exists(folder / part))
-    base::fail_io(place, "names the file " + base::in_quotes(name) + ", which is not there; the download is incomplete");
+    base::fail_io(place,
+                  "names the file " + base::in_quotes(name) + ", which is not there; the download is incomplete");
   return base::MappedFile::open(folder / part);
 }
 
@@ -57,7 +59,8 @@ void read_parts(const base::Limits& limits, Folder& folder) {
   }
   if (!part_of.empty())
     base::fail_malformed(place, "says that tensor " + base::in_quotes(part_of.begin()->first) + " is in " +
-                                    base::in_quotes(part_of.begin()->second) + ", which does not have it; the download is incomplete");
+                                    base::in_quotes(part_of.begin()->second) +
+                                    ", which does not have it; the download is incomplete");
 }
 
 }  // namespace
@@ -74,8 +77,7 @@ bool is_model_folder(const std::filesystem::path& path) {
 
 Folder read_folder(const std::filesystem::path& path, const base::Limits& limits) {
   const std::string place = base::printable(path.string(), 400);
-  if (!is_model_folder(path))
-    base::fail_usage(place, "is not a Hugging Face model folder: it has no config.json");
+  if (!is_model_folder(path)) base::fail_usage(place, "is not a Hugging Face model folder: it has no config.json");
   Folder folder;
   folder.path = path;
   folder.config = read_json_file(path / "config.json", limits);
@@ -85,7 +87,8 @@ Folder read_folder(const std::filesystem::path& path, const base::Limits& limits
     read_parts(limits, folder);
   else if (std::filesystem::exists(path / kSingle))
     add_file(base::MappedFile::open(path / kSingle), limits, folder);
-  else if (std::filesystem::exists(path / "pytorch_model.bin") || std::filesystem::exists(path / "pytorch_model.bin.index.json"))
+  else if (std::filesystem::exists(path / "pytorch_model.bin") ||
+           std::filesystem::exists(path / "pytorch_model.bin.index.json"))
     base::fail_unsupported(place, "has its weights in pickle files, which can run code and are never opened",
                            "convert them once: python -c \"from transformers import AutoModelForCausalLM as M; "
                            "M.from_pretrained('FOLDER').save_pretrained('OUT')\"");

@@ -8,8 +8,8 @@
 
 namespace nibble::io::hf {
 
-/// A Hugging Face model folder: its configuration and its tensors, as views of the mapped files. Tokenizer files are read
-/// by others.
+/// A Hugging Face model folder: its configuration and its tensors, as views of the mapped files. Tokenizer files are
+/// read by others.
 struct Folder {
   std::filesystem::path path;
   Json config;             ///< config.json

@@ -1,4 +1,5 @@
-// safetensors: u64 length of a JSON header; the header, {"name": {"dtype", "shape", "data_offsets": [begin, end]}}; the data.
+// safetensors: u64 length of a JSON header; the header, {"name": {"dtype", "shape", "data_offsets": [begin, end]}}; the
+// data.
 #include "io/hf/safetensors.h"
 
 #include <algorithm>
@@ -70,8 +71,8 @@ Entry entry_of(const std::string& name, const Json& value, const std::string& pl
 
 }  // namespace
 
-std::vector<NamedTensor> read_safetensors(base::Bytes bytes, std::shared_ptr<const void> owner, const std::string& place,
-                                          const base::Limits& limits) {
+std::vector<NamedTensor> read_safetensors(base::Bytes bytes, std::shared_ptr<const void> owner,
+                                          const std::string& place, const base::Limits& limits) {
   base::Cursor in(bytes, place);
   const auto length = in.read<uint64_t>("the length of the header");
   if (length > kLongestHeader)
@@ -95,16 +96,16 @@ std::vector<NamedTensor> read_safetensors(base::Bytes bytes, std::shared_ptr<con
   for (Entry& e : entries) {
     const std::string where = place + ": tensor " + base::in_quotes(e.name);
     if (e.begin != at)
-      base::fail_malformed(where, "begins at byte " + std::to_string(e.begin) + " of the data, the tensor before it ends at " +
-                                      std::to_string(at));
+      base::fail_malformed(where, "begins at byte " + std::to_string(e.begin) +
+                                      " of the data, the tensor before it ends at " + std::to_string(at));
     if (e.end > size)
-      base::fail_malformed(where, "ends " + std::to_string(e.end - size) + " bytes past the file; the download is incomplete");
+      base::fail_malformed(where,
+                           "ends " + std::to_string(e.end - size) + " bytes past the file; the download is incomplete");
     at = e.end;
     const auto part = data.subspan(static_cast<size_t>(e.begin), static_cast<size_t>(e.end - e.begin));
     tensors.push_back({std::move(e.name), tensor::Tensor(e.dtype, std::move(e.shape), part, owner)});
   }
-  if (at != size)
-    base::fail_malformed(place, "has " + std::to_string(size - at) + " bytes after its last tensor");
+  if (at != size) base::fail_malformed(place, "has " + std::to_string(size - at) + " bytes after its last tensor");
   return tensors;
 }
 

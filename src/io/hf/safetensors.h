@@ -12,10 +12,10 @@ namespace nibble::io::hf {
 
 /// The tensors of a safetensors file in the order of their bytes, as views. `owner` keeps the bytes alive.
 ///
-/// Throws Error naming `place` and the tensor: kMalformed for a header that is not strict UTF-8 JSON, offsets with holes or
-/// overlaps, sizes that do not match, bytes after the last tensor; kUnsupported for element types that nibble does not
-/// know; kLimit. Source: safetensors README, "Format".
-std::vector<NamedTensor> read_safetensors(base::Bytes bytes, std::shared_ptr<const void> owner, const std::string& place,
-                                          const base::Limits& limits);
+/// Throws Error naming `place` and the tensor: kMalformed for a header that is not strict UTF-8 JSON, offsets with
+/// holes or overlaps, sizes that do not match, bytes after the last tensor; kUnsupported for element types that nibble
+/// does not know; kLimit. Source: safetensors README, "Format".
+std::vector<NamedTensor> read_safetensors(base::Bytes bytes, std::shared_ptr<const void> owner,
+                                          const std::string& place, const base::Limits& limits);
 
 }  // namespace nibble::io::hf

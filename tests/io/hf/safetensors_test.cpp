@@ -58,8 +58,10 @@ TEST(Safetensors, refuses_headers_that_lie) {
   refused(ErrorKind::kMalformed, "", R"({"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,8]})");
   expect_error(ErrorKind::kMalformed, "is it a safetensors file", [] { read("PK\3\4xxxxxxxxxxxxxxxx"); });
   expect_error(ErrorKind::kMalformed, "does not begin with {", [] { read(file_of(" {}", "")); });
-  const std::string overlap = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})";
-  expect_error(ErrorKind::kMalformed, "the tensor before it ends at 8", [&] { read(file_of(overlap, std::string(8, 'x'))); });
+  const std::string overlap =
+      R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})";
+  expect_error(ErrorKind::kMalformed, "the tensor before it ends at 8",
+               [&] { read(file_of(overlap, std::string(8, 'x'))); });
 }
 
 class HfFolder : public testing::Test {
