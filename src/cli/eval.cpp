@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "cli/command.h"
+#include "cli/language/language.h"
 #include "cli/quantization.h"
 #include "cli/version.h"
 #include "eval/html/report_page.h"
@@ -18,6 +19,7 @@ struct Flags {
   std::filesystem::path network, baseline, data_path;
   QuantizationFlags quantization;
   DataFlags data;
+  LanguageEvalFlags language;
   std::string energy_command;
   std::optional<double> max_drop;
   bool layers = false, no_latency = false;
@@ -104,6 +106,8 @@ std::string advice(const eval::Report& report, const Flags& flags) {
 
 void run(const Flags& flags, Context& context) {
   context.start();
+  if (model::is_language_model(flags.network))
+    return eval_language({flags.network, flags.baseline, flags.data_path, flags.layers, flags.max_drop, flags.language}, context);
   const bool in_memory = !flags.quantization.scheme.empty();
   if (in_memory && !flags.baseline.empty())
     base::fail_usage("--scheme", "quantizes the network itself, which is the baseline then", "leave --baseline out");
@@ -187,7 +191,8 @@ void add_eval(CLI::App& app, Context& context) {
                    "the quantized network, or with --scheme a float one that is quantized in memory")
       ->required();
   command->add_option("--baseline", flags->baseline, "the float network to compare with")->type_name("FILE");
-  command->add_option("--data", flags->data_path, "the data: a folder or zip of images, CIFAR, MNIST idx, .npy, .npz")
+  command->add_option("--data", flags->data_path, "the data: a folder or zip of images, CIFAR, MNIST idx, .npy, .npz; a text for language "
+                                             "models")
       ->required()
       ->type_name("DATA");
   command->add_flag("--layers", flags->layers, "list every layer's error");
@@ -203,6 +208,7 @@ void add_eval(CLI::App& app, Context& context) {
                    "a command that prints the joules used so far (an external meter)")
       ->type_name("COMMAND");
   add_quantization_flags(*command, flags->quantization, "");
+  add_language_flags(*command, flags->language);
   add_data_flags(*command, flags->data);
   add_common_flags(*command, context, true);
   add_html_flag(*command, context);

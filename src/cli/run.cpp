@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "cli/command.h"
+#include "cli/language/language.h"
 #include "io/npy/npy.h"
 #include "runtime/session.h"
 
@@ -16,6 +17,7 @@ namespace {
 struct Flags {
   std::filesystem::path network, image, input, output;
   DataFlags data;
+  LanguageRunFlags language;
   int64_t top = 5;
 };
 
@@ -63,6 +65,13 @@ void write_outputs(runtime::Session& session, const data::Dataset& dataset, cons
 
 void run(const Flags& flags, Context& context) {
   context.start();
+  if (model::is_language_model(flags.network)) {
+    if (!flags.image.empty() || !flags.input.empty() || !flags.output.empty())
+      base::fail_usage("nibble run", "takes a --prompt for a language model, no data and no output file");
+    return run_language(flags.network, flags.language, context);
+  }
+  if (!flags.language.prompts.empty() || !flags.language.prompt_file.empty())
+    base::fail_usage("--prompt", "is for language models (a Hugging Face folder or a GGUF file)");
   if (flags.image.empty() == flags.input.empty()) base::fail_usage("nibble run", "needs one of --image and --data");
   const Network network = open_network(flags.network, context);
   const auto dataset = open_data(flags.image.empty() ? flags.input : flags.image, flags.data, network, context);
@@ -114,14 +123,15 @@ void run(const Flags& flags, Context& context) {
 
 void add_run(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
-  auto* command = app.add_subcommand("run", "Run one input through a network");
-  command->add_option("network", flags->network, "the network (ONNX)")->required();
+  auto* command = app.add_subcommand("run", "Run one input through a network, or continue a text");
+  command->add_option("network", flags->network, "the network (ONNX), or a language model (a Hugging Face folder or GGUF)")->required();
   command->add_option("--image", flags->image, "an image")->type_name("FILE");
   command->add_option("--data", flags->input, "other data (.npy, .npz, ...); the first sample is run")
       ->type_name("DATA");
   command->add_option("-o,--output", flags->output, "run every sample and write the first output as .npy")
       ->type_name("FILE");
   command->add_option("--top", flags->top, "how many classes to print (default 5)")->type_name("N");
+  add_language_flags(*command, flags->language);
   add_data_flags(*command, flags->data);
   add_common_flags(*command, context, false);
   command->callback([flags, &context] { run(*flags, context); });

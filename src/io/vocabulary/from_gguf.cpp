@@ -3,6 +3,7 @@
 #include <cctype>
 
 #include "base/error.h"
+#include "io/vocabulary/build.h"
 #include "io/vocabulary/sentencepiece_steps.h"
 #include "io/vocabulary/vocabulary.h"
 
@@ -48,20 +49,11 @@ void read_merges(const gguf::Metadata& metadata, Vocabulary& v) {
   if (!merges) base::fail_malformed(v.place, "has no key \"tokenizer.ggml.merges\"");
   const auto ids = token_ids(v);
   v.merges.reserve(merges->size());
-  for (size_t i = 0; i < merges->size(); ++i) {
-    const std::string_view text = (*merges)[i];
+  for (const std::string& merge : *merges) {
+    const std::string_view text = merge;
     const size_t space = text.find(' ', 1);
-    const auto find = [&](std::string_view token) {
-      const auto it = ids.find(token);
-      return it == ids.end() ? -1 : it->second;
-    };
-    const std::string_view left = text.substr(0, space);
-    const std::string_view right = space == std::string_view::npos ? std::string_view() : text.substr(space + 1);
-    const Merge merge{find(left), find(right), find(std::string(left) + std::string(right))};
-    if (merge.left < 0 || merge.right < 0 || merge.result < 0)
-      base::fail_malformed(v.place, "has merge " + std::to_string(i) + ", " + base::in_quotes(text) +
-                                        ", whose parts or result are not tokens");
-    v.merges.push_back(merge);
+    add_merge(text.substr(0, space), space == std::string_view::npos ? std::string_view() : text.substr(space + 1), ids,
+              v);
   }
 }
 
@@ -110,17 +102,10 @@ void set_byte_level(const gguf::Metadata& metadata, Vocabulary& v, bool& adds_bo
     base::fail_unsupported(
         v.place, "has a byte-level vocabulary without the name of its pre-tokenizer (key \"tokenizer.ggml.pre\")",
         "convert the model again with a newer converter, which writes it");
-  const NamedPreTokenizer* row = find_pretokenizer(*pre);
-  if (!row)
-    base::fail_unsupported(v.place, "has the pre-tokenizer " + base::in_quotes(*pre) + ", which nibble does not know");
   if (metadata.boolean("tokenizer.ggml.add_space_prefix").value_or(false))
     base::fail_unsupported(v.place, "wants a space before each text (add_space_prefix) of a byte-level vocabulary");
-  v.byte_level = true;
-  v.pre = *pre;
-  v.ignore_merges = row->ignore_merges;
-  v.pretokenizers = row->steps();
-  v.decoders.push_back({DecodeStep::Kind::kByteLevel, {}, {}});
-  adds_bos = row->adds_bos;
+  set_named_pretokenizer(*pre, v);
+  adds_bos = find_pretokenizer(*pre)->adds_bos;
 }
 
 }  // namespace

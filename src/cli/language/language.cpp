@@ -1,0 +1,29 @@
+#include "cli/language/language.h"
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace nibble::cli {
+
+model::LanguageModel open_language(const std::filesystem::path& path, Context& context) {
+  std::vector<std::string> notes;
+  model::LanguageModel m = model::open_language_model(path, context.limits, notes);
+  for (const std::string& note : notes) context.console->note(note);
+  return m;
+}
+
+codec::Activations activations_of(const std::string& text) {
+  if (text == "f32") return codec::Activations::kFloat;
+  if (text == "q8") return codec::Activations::kQ8;
+  base::fail_usage("--act", "there are no activations " + base::in_quotes(text), "there are f32 and q8");
+}
+
+std::string_view name_of(codec::Activations activations) { return activations == codec::Activations::kQ8 ? "q8" : "f32"; }
+
+std::string read_text(const std::filesystem::path& path, const char* what) {
+  const auto file = base::MappedFile::open(path, true);
+  if (file->bytes().empty()) base::fail_usage(what, base::printable(path.string(), 400) + " is empty");
+  return std::string(base::as_text(file->bytes()));
+}
+
+}  // namespace nibble::cli
