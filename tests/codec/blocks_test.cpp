@@ -4,10 +4,13 @@
 
 #include <cmath>
 #include <cstring>
+#include <fstream>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "codec/blocks/k_scales.h"
 
 namespace nibble::codec {
 namespace {
@@ -52,9 +55,9 @@ TEST_P(EveryBlockFormat, encodes_what_it_decodes_to_within_its_levels) {
     error += std::pow(double{x[i]} - double{back[i]}, 2);
     signal += std::pow(double{x[i]}, 2);
   }
-  // 16 even levels over a uniform distribution leave 1/256 of its energy; codebooks and shared scales twice to three
-  // times that.
-  EXPECT_LT(error, signal / 60) << f.name;
+  // 16 even levels over a uniform distribution leave 1/256 of its energy, the levels of E2M1 1/82; some of these values
+  // are exact middles of two levels, where the error is twice the mean.
+  EXPECT_LT(error, signal / 41) << f.name;
 }
 
 TEST_P(EveryBlockFormat, decodes_each_block_alone) {
@@ -81,18 +84,85 @@ INSTANTIATE_TEST_SUITE_P(Blocks, EveryBlockFormat,
                          testing::ValuesIn(all_block_formats().begin(), all_block_formats().end()),
                          [](const auto& each) { return std::string(each.param->name); });
 
-/// Bytes that ggml's reference encoders write for x_i = ((37 i + 11) mod 64 - 32) / 16.
-TEST(BlockFormats, write_the_bytes_of_ggml) {
-  std::vector<float> a(32);
-  for (int i = 0; i < 32; ++i) a[static_cast<size_t>(i)] = static_cast<float>((37 * i + 11) % 64 - 32) / 16;
-  const auto written = [&](const char* name) {
+uint32_t crc32(const void* data, size_t size) {
+  uint32_t crc = 0xffffffffu;
+  for (size_t i = 0; i < size; ++i) {
+    crc ^= static_cast<const uint8_t*>(data)[i];
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ (crc & 1 ? 0xedb88320u : 0u);
+  }
+  return ~crc;
+}
+
+/// The values of make_blocks_vectors.py.
+std::vector<float> values_of_kind(const std::string& kind, int count) {
+  std::vector<float> x(static_cast<size_t>(count));
+  for (int i = 0; i < count; ++i) {
+    const double even = ((37 * i + 11) % 64 - 32) / 16.0;
+    double v = even;
+    if (kind == "positive") v = even + 3;
+    if (kind == "tiny") v = even / 262144;
+    if (kind == "large") v = even * 512;
+    if (kind == "cubes") v = even * even * even / 4;
+    if (kind == "one") v = 1.5;
+    x[static_cast<size_t>(i)] = static_cast<float>(v);
+  }
+  return x;
+}
+
+/// blocks_vectors.txt holds what ggml's own code decodes and writes.
+TEST(BlockFormats, read_and_write_the_bytes_of_ggml) {
+  std::ifstream file(NIBBLE_SOURCE_DIR "/tests/codec/blocks_vectors.txt");
+  ASSERT_TRUE(file);
+  std::string line, verb, name, first, second;
+  int decoded = 0, encoded = 0;
+  while (std::getline(file, line)) {
+    std::istringstream(line) >> verb >> name >> first >> second;
+    SCOPED_TRACE(line);
     const BlockFormat* f = find_block_format(name);
-    std::vector<uint8_t> bytes(static_cast<size_t>(f->bytes));
-    f->encode(a.data(), 1, bytes.data());
-    return bytes;
-  };
-  EXPECT_EQ(written("Q4_0"), from_hex("0034730c953fc851ea841da63fd962fb842e"));
-  EXPECT_EQ(written("Q8_0"), from_hex("0824ad40d467fc9124b94be073089d30c457ec8114a93cd063f88d20b547dc6f0499"));
+    ASSERT_NE(f, nullptr);
+    if (verb == "decode") {
+      const auto bytes = from_hex(first);
+      const auto blocks = static_cast<int64_t>(bytes.size()) / f->bytes;
+      std::vector<float> values(static_cast<size_t>(blocks * f->elements));
+      f->decode(bytes.data(), blocks, values.data());
+      EXPECT_EQ(crc32(values.data(), values.size() * sizeof(float)), std::stoul(second, nullptr, 16));
+      ++decoded;
+    } else {
+      const auto x = values_of_kind(first, f->elements);
+      std::vector<uint8_t> bytes(static_cast<size_t>(f->bytes));
+      f->encode(x.data(), 1, bytes.data());
+      EXPECT_EQ(bytes, from_hex(second));
+      ++encoded;
+    }
+  }
+  EXPECT_EQ(decoded, static_cast<int>(all_block_formats().size()));
+  EXPECT_EQ(encoded, 8 * 6);
+}
+
+/// All 64 scales and minima of every group survive their 12 bytes.
+TEST(BlockFormats, packs_six_bit_scales) {
+  for (int v = 0; v < 64; ++v)
+    for (int g = 0; g < 8; ++g) {
+      KScales s{};
+      s.scale[g] = static_cast<uint8_t>(v);
+      s.min[7 - g] = static_cast<uint8_t>(63 - v);
+      uint8_t bytes[12];
+      write_k_scales(bytes, s);
+      const KScales back = read_k_scales(bytes);
+      EXPECT_EQ(0, std::memcmp(&s, &back, sizeof s)) << v << " in group " << g;
+    }
+}
+
+TEST(BlockFormats, subnormal_scales_and_their_infinite_inverses_are_no_trap) {
+  for (const BlockFormat* f : all_block_formats())
+    for (const float size : {1e-44f, 1e-40f, 1e-30f, 1e-20f}) {
+      std::vector<float> x(static_cast<size_t>(f->elements)), back(x.size());
+      for (size_t i = 0; i < x.size(); ++i) x[i] = size * static_cast<float>(i % 7);
+      std::vector<uint8_t> bytes(static_cast<size_t>(f->bytes));
+      f->encode(x.data(), 1, bytes.data());
+      f->decode(bytes.data(), 1, back.data());
+      for (float v : back) EXPECT_LT(std::fabs(v), 1e-6f) << f->name << " " << size;
+    }
 }
 
 TEST(BlockFormats, a_tensor_of_blocks_is_decoded_whole_and_in_parts) {

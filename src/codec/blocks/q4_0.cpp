@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 
 #include "codec/blocks/bytes.h"
 
@@ -18,13 +17,11 @@ void decode(const uint8_t* bytes, int64_t blocks, float* values) {
 
 void encode(const float* values, int64_t blocks, uint8_t* bytes) {
   for (int64_t b = 0; b < blocks; ++b, bytes += 18, values += 32) {
-    float largest = 0.0f;  // with its sign; of equal magnitudes the first
-    for (int i = 0; i < 32; ++i)
-      if (std::fabs(values[i]) > std::fabs(largest)) largest = values[i];
-    const float d = largest / -8.0f, inverse = d != 0.0f ? 1.0f / d : 0.0f;
+    const float d = largest_of(values, 32) / -8.0f, inverse = inverse_or_zero(d);
     write_f16(bytes, d);
-    const auto code = [&](float x) { return std::min(15, static_cast<int>(x * inverse + 8.5f)); };
-    for (int j = 0; j < 16; ++j) bytes[2 + j] = static_cast<uint8_t>(code(values[j]) | (code(values[j + 16]) << 4));
+    uint8_t codes[32];
+    for (int i = 0; i < 32; ++i) codes[i] = static_cast<uint8_t>(std::min(15, truncated(values[i] * inverse + 8.5f)));
+    write_halves(bytes + 2, codes);
   }
 }
 

@@ -17,10 +17,9 @@ void encode(const float* values, int64_t blocks, uint8_t* bytes) {
   for (int64_t b = 0; b < blocks; ++b, bytes += 34, values += 32) {
     float largest = 0.0f;
     for (int i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(values[i]));
-    const float d = largest / 127.0f, inverse = d != 0.0f ? 1.0f / d : 0.0f;
+    const float d = largest / 127.0f, inverse = inverse_or_zero(d);
     write_f16(bytes, d);
-    for (int i = 0; i < 32; ++i)
-      bytes[2 + i] = static_cast<uint8_t>(static_cast<int8_t>(std::round(values[i] * inverse)));
+    for (int i = 0; i < 32; ++i) bytes[2 + i] = static_cast<uint8_t>(truncated(std::round(values[i] * inverse)));
   }
 }
 
