@@ -1,6 +1,6 @@
 // blocks decode|encode FORMAT                      whole blocks of standard input to float32 values on standard output,
 //                                                  or values to blocks by the format's plain encoder
-// blocks best|reference FORMAT COLUMNS [WEIGHTS] [SECONDS]
+// blocks best|reference FORMAT COLUMNS [WEIGHTS] [SECONDS THREADS]
 //                                                  rows of values to blocks by fit::quantize_blocks; WEIGHTS is a file
 //                                                  of one float32 a column, or "-"; with SECONDS it is done again and
 //                                                  again for that long, and the median time in seconds goes to standard
@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -51,19 +52,22 @@ int quantize(const BlockFormat& format, nibble::fit::BlockSearch search, const s
     weights = values_of<float>({std::istreambuf_iterator<char>(file), {}});
   }
   const double seconds = arguments.size() > 2 ? std::stod(arguments[2]) : 0.0;
-  nibble::base::ThreadPool pool;
+  nibble::base::ThreadPool pool(arguments.size() > 3 ? std::stoi(arguments[3]) : 0);
   const auto rows = static_cast<int64_t>(x.size()) / columns;
   std::vector<uint8_t> bytes(x.size() / static_cast<size_t>(format.elements) * static_cast<size_t>(format.bytes));
-  std::vector<double> times;
+  std::vector<double> elapsed, used;
   double spent = 0.0;
   do {
     const auto start = std::chrono::steady_clock::now();
+    const std::clock_t processor = std::clock();
     nibble::fit::quantize_blocks(format.dtype, search, {x.data(), rows, columns, columns, 1}, weights, pool, bytes);
-    times.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-    spent += times.back();
+    used.push_back(static_cast<double>(std::clock() - processor) / CLOCKS_PER_SEC);
+    elapsed.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    spent += elapsed.back();
   } while (spent < seconds);
-  std::sort(times.begin(), times.end());
-  if (seconds > 0.0) std::fprintf(stderr, "%.9f\n", times[times.size() / 2]);
+  std::sort(elapsed.begin(), elapsed.end());
+  std::sort(used.begin(), used.end());
+  if (seconds > 0.0) std::fprintf(stderr, "%.9f %.9f\n", elapsed[elapsed.size() / 2], used[used.size() / 2]);
   print(bytes);
   return 0;
 }
@@ -77,7 +81,7 @@ int main(int argc, char** argv) try {
   const auto search = nibble::fit::find_block_search(verb);
   if (format && search && !arguments.empty()) return quantize(*format, *search, arguments);
   if (!format || (verb != "decode" && verb != "encode")) {
-    std::fputs("usage: blocks decode|encode FORMAT, blocks best|reference FORMAT COLUMNS [WEIGHTS] [SECONDS]\n",
+    std::fputs("usage: blocks decode|encode FORMAT, blocks best|reference FORMAT COLUMNS [WEIGHTS] [SECONDS THREADS]\n",
                stderr);
     return 2;
   }

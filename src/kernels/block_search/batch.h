@@ -49,6 +49,7 @@ struct Output {
     const L low = b0 + L::all(256.0f) * b1, high = b2 + L::all(256.0f) * b3;
     alignas(64) uint32_t word[16];
     IntLanes<Isa> o;
+    NIBBLE_LANES_UNROLL
     for (int k = 0; k < L::kRegs; ++k)
       o.r[k] = __builtin_convertvector(low.r[k], typename Isa::Ints) |
                __builtin_convertvector(high.r[k], typename Isa::Ints) << 16;
@@ -64,6 +65,7 @@ struct Output {
     alignas(64) uint32_t word[16];
     IntLanes<Isa> o;
     const L scaled = abs(v) * L::all(0x1p24f);
+    NIBBLE_LANES_UNROLL
     for (int k = 0; k < L::kRegs; ++k) {
       const Ints bits = (Ints)v.r[k], magnitude = bits & 0x7fffffff;
       const Ints normal = (magnitude >> 13) - (112 << 10);

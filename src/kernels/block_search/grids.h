@@ -46,6 +46,7 @@ struct Iq4Grid {
                                       105.0f,  -100.0f, -135.0f, -87.5f,  112.5f,  -112.5f, 97.5f,   -107.5f};
   NIBBLE_LANES_INLINE static L level(const L& v) {
     L o;
+    NIBBLE_LANES_UNROLL
     for (int k = 0; k < L::kRegs; ++k) o.r[k] = Isa::iq4_level(v.r[k]);
     return o;
   }

@@ -3,6 +3,12 @@
 #include <cstring>
 
 #define NIBBLE_LANES_INLINE [[gnu::always_inline]] inline
+/// Before a loop whose few variables must be registers.
+#if defined(__clang__)
+#define NIBBLE_LANES_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define NIBBLE_LANES_UNROLL _Pragma("GCC unroll 16")
+#endif
 
 namespace nibble::kernels {
 
@@ -17,6 +23,7 @@ struct Lanes {
 
   NIBBLE_LANES_INLINE static Lanes all(float v) {
     Lanes o;
+    NIBBLE_LANES_UNROLL
     for (int k = 0; k < kRegs; ++k) o.r[k] = Reg{} + v;
     return o;
   }
@@ -30,6 +37,7 @@ struct Lanes {
 #define NIBBLE_LANES_OPERATOR(op)                                                \
   NIBBLE_LANES_INLINE friend Lanes operator op(const Lanes& a, const Lanes& b) { \
     Lanes o;                                                                     \
+    NIBBLE_LANES_UNROLL                                                         \
     for (int k = 0; k < kRegs; ++k) o.r[k] = a.r[k] op b.r[k];                   \
     return o;                                                                    \
   }
@@ -49,6 +57,7 @@ struct IntLanes {
 template <typename Isa>
 NIBBLE_LANES_INLINE Lanes<Isa> min(const Lanes<Isa>& a, const Lanes<Isa>& b) {
   Lanes<Isa> o;
+  NIBBLE_LANES_UNROLL
   for (int k = 0; k < o.kRegs; ++k) o.r[k] = Isa::min(a.r[k], b.r[k]);
   return o;
 }
@@ -56,6 +65,7 @@ NIBBLE_LANES_INLINE Lanes<Isa> min(const Lanes<Isa>& a, const Lanes<Isa>& b) {
 template <typename Isa>
 NIBBLE_LANES_INLINE Lanes<Isa> max(const Lanes<Isa>& a, const Lanes<Isa>& b) {
   Lanes<Isa> o;
+  NIBBLE_LANES_UNROLL
   for (int k = 0; k < o.kRegs; ++k) o.r[k] = Isa::max(a.r[k], b.r[k]);
   return o;
 }
@@ -64,6 +74,7 @@ NIBBLE_LANES_INLINE Lanes<Isa> max(const Lanes<Isa>& a, const Lanes<Isa>& b) {
 template <typename Isa>
 NIBBLE_LANES_INLINE Lanes<Isa> round(const Lanes<Isa>& a) {
   Lanes<Isa> o;
+  NIBBLE_LANES_UNROLL
   for (int k = 0; k < o.kRegs; ++k) o.r[k] = Isa::round(a.r[k]);
   return o;
 }
@@ -71,6 +82,7 @@ NIBBLE_LANES_INLINE Lanes<Isa> round(const Lanes<Isa>& a) {
 template <typename Isa>
 NIBBLE_LANES_INLINE Lanes<Isa> abs(const Lanes<Isa>& a) {
   Lanes<Isa> o;
+  NIBBLE_LANES_UNROLL
   for (int k = 0; k < o.kRegs; ++k) o.r[k] = (typename Isa::Reg)((typename Isa::Ints)a.r[k] & 0x7fffffff);
   return o;
 }
@@ -80,6 +92,7 @@ template <typename Isa>
 NIBBLE_LANES_INLINE Lanes<Isa> where_less(const Lanes<Isa>& a, const Lanes<Isa>& b, const Lanes<Isa>& x,
                                           const Lanes<Isa>& y) {
   Lanes<Isa> o;
+  NIBBLE_LANES_UNROLL
   for (int k = 0; k < o.kRegs; ++k) o.r[k] = Isa::where_less(a.r[k], b.r[k], x.r[k], y.r[k]);
   return o;
 }
@@ -101,6 +114,7 @@ template <typename Isa>
 NIBBLE_LANES_INLINE Lanes<Isa> as_f16(const Lanes<Isa>& v) {
   using L = Lanes<Isa>;
   L normal;
+  NIBBLE_LANES_UNROLL
   for (int k = 0; k < L::kRegs; ++k) {
     const auto bits = (typename Isa::Ints)v.r[k];
     normal.r[k] = (typename Isa::Reg)((bits + 0xfff + ((bits >> 13) & 1)) & ~0x1fff);
@@ -113,6 +127,7 @@ NIBBLE_LANES_INLINE Lanes<Isa> as_f16(const Lanes<Isa>& v) {
 template <typename Isa>
 NIBBLE_LANES_INLINE void store_ints(const Lanes<Isa>& v, int32_t* at) {
   IntLanes<Isa> o;
+  NIBBLE_LANES_UNROLL
   for (int k = 0; k < v.kRegs; ++k) o.r[k] = __builtin_convertvector(v.r[k], typename Isa::Ints);
   std::memcpy(at, &o, sizeof o);
 }

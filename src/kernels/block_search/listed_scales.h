@@ -86,6 +86,7 @@ void search_mxfp4_blocks(const float* x, const float* w, int64_t row, int64_t fi
     b.load(x + at * 32, w, row, first + at, blocks - at);
     const L most = abs(extreme(b, 0, 32));
     L plain, unit;  // the plain encoder's exponent, and 1 / its scale: trials work on x * unit, which never overflows
+    NIBBLE_LANES_UNROLL
     for (int k = 0; k < L::kRegs; ++k) {
       Ints e = ((Ints)most.r[k] >> 23) - 2;
       e = e & ~(e >> 31);
@@ -117,6 +118,7 @@ template <typename Isa>
 NIBBLE_LANES_INLINE Lanes<Isa> e4m3_value(const Lanes<Isa>& code) {
   using L = Lanes<Isa>;
   L normal;
+  NIBBLE_LANES_UNROLL
   for (int k = 0; k < L::kRegs; ++k)
     normal.r[k] =
         (typename Isa::Reg)((__builtin_convertvector(code.r[k], typename Isa::Ints) << 20) + ((127 - 7) << 23));
@@ -128,6 +130,7 @@ template <typename Isa>
 NIBBLE_LANES_INLINE Lanes<Isa> e4m3_code(const Lanes<Isa>& v) {
   using L = Lanes<Isa>;
   L normal;
+  NIBBLE_LANES_UNROLL
   for (int k = 0; k < L::kRegs; ++k)
     normal.r[k] =
         __builtin_convertvector((((typename Isa::Ints)v.r[k] + 0x80000) >> 20) - ((127 - 7) << 3), typename Isa::Reg);

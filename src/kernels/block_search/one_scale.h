@@ -58,18 +58,21 @@ NIBBLE_LANES_INLINE Lanes<Isa> search_scale(const Batch<Isa, kValues>& b, int fr
   L best = L::all(0.0f), scale = best;
   for (int trial = 0; trial < kEnds; trial += kAtOnce) {
     L by[kAtOnce], xl[kAtOnce], ll[kAtOnce];
+    NIBBLE_LANES_UNROLL
     for (int k = 0; k < kAtOnce; ++k) {
       by[k] = unit * L::all(ends[trial + k]);
       xl[k] = ll[k] = L::all(0.0f);
     }
     for (int i = from; i < from + n; ++i) {
       const L x = b.value(i);
+      NIBBLE_LANES_UNROLL
       for (int k = 0; k < kAtOnce; ++k) {
         const L l = Grid::level(x * by[k]), wl = kWeighted ? b.weight(i) * l : l;
         xl[k] = xl[k] + wl * x;
         ll[k] = ll[k] + wl * l;
       }
     }
+    NIBBLE_LANES_UNROLL
     for (int k = 0; k < kAtOnce; ++k) {
       const L fitted = best_scale(Fit<Isa>{ll[k], xl[k], ll[k]}), gain = fitted * xl[k];
       scale = where_less(best, gain, fitted, scale);

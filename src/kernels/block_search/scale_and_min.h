@@ -80,9 +80,11 @@ NIBBLE_LANES_INLINE void line_sums(const Batch<Isa, kValues>& b, int from, int n
                                    const Lanes<Isa> (&by)[kTrials], const Lanes<Isa> (&shift)[kTrials],
                                    LineSums<Isa> (&sums)[kTrials]) {
   using L = Lanes<Isa>;
+  NIBBLE_LANES_UNROLL
   for (int k = 0; k < kTrials; ++k) sums[k] = {L::all(0.0f), L::all(0.0f), L::all(0.0f)};
   for (int i = from; i < from + n; ++i) {
     const L x = b.value(i) - low;
+    NIBBLE_LANES_UNROLL
     for (int k = 0; k < kTrials; ++k) {
       const L l = round(clamp(x * by[k] - shift[k], 0.0f, kTop)), wl = kWeighted ? b.weight(i) * l : l;
       sums[k].l = sums[k].l + wl;
@@ -110,12 +112,14 @@ NIBBLE_LANES_INLINE Line<Isa> search_line(const Batch<Isa, kValues>& b, int from
   for (int trial = 0; trial < Cuts::kCount; trial += kAtOnce) {
     L by[kAtOnce], shift[kAtOnce];
     LineSums<Isa> sums[kAtOnce];
+    NIBBLE_LANES_UNROLL
     for (int k = 0; k < kAtOnce; ++k) {
       const float low = Cuts::kUnit * Cuts::kLow[trial + k], high = Cuts::kUnit * Cuts::kHigh[trial + k];
       by[k] = unit * L::all(kTop / (1.0f - low - high));
       shift[k] = L::all(low * kTop / (1.0f - low - high));
     }
     line_sums<Isa, kTop, kWeighted>(b, from, n, r.low, by, shift, sums);
+    NIBBLE_LANES_UNROLL
     for (int k = 0; k < kAtOnce; ++k) keep(regress<Isa, kNegative>(r, sums[k], gain));
   }
   for (int round = 0; round < 2; ++round) {
