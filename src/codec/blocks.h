@@ -22,7 +22,12 @@ struct BlockFormat {
   /// The format's plain encoder, byte for byte that of ggml's reference (quantize_row_*_ref) where it has one: no
   /// search, no weights. Values are finite.
   void (*encode)(const float* values, int64_t blocks, uint8_t* bytes);
+  float largest;  ///< magnitude up to which any values can be stored: scales and minima stay finite, nothing is cut off
 };
+
+/// `largest` of the formats whose scales and minima are f16: half of what f16 holds, since a search may set a minimum
+/// below the least value.
+inline constexpr float kMostByF16Scale = 32752.0f;
 
 /// The format of that dtype, or nullptr when the dtype has no blocks.
 const BlockFormat* find_block_format(DType dtype);

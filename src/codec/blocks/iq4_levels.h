@@ -1,5 +1,6 @@
 #pragma once
 #include <array>
+#include <cstddef>
 
 namespace nibble::codec {
 
@@ -10,7 +11,7 @@ inline constexpr std::array<float, 16> kIq4Levels = {-127.0f, -104.0f, -83.0f, -
 /// The code of the level nearest to `v`; an exact middle goes to the upper level.
 inline int nearest_iq4(float v) {
   int code = 0;
-  for (size_t k = 0; k + 1 < kIq4Levels.size(); ++k) code += v >= (kIq4Levels[k] + kIq4Levels[k + 1]) / 2;
+  for (std::size_t k = 0; k + 1 < kIq4Levels.size(); ++k) code += v >= (kIq4Levels[k] + kIq4Levels[k + 1]) / 2;
   return code;
 }
 

@@ -42,9 +42,14 @@ void encode(const float* values, int64_t blocks, uint8_t* bytes) {
 /// under d = m / -127, m the value of largest magnitude, and stores the scale that fits these codes best under the
 /// weights x^2; blocks whose magnitudes are all below 1e-15 are stored as zeros.
 const BlockFormat& iq4_nl_blocks() {
-  static constexpr BlockFormat kFormat{
-      DType::iq4_nl, "IQ4_NL", "4-bit codes for 16 uneven levels in blocks of 32, one scale a block", 32, 18,
-      decode,        encode};
+  static constexpr BlockFormat kFormat{DType::iq4_nl,
+                                       "IQ4_NL",
+                                       "4-bit codes for 16 uneven levels in blocks of 32, one scale a block",
+                                       32,
+                                       18,
+                                       decode,
+                                       encode,
+                                       kMostByF16Scale};
   return kFormat;
 }
 

@@ -59,7 +59,8 @@ const BlockFormat& iq4_xs_blocks() {
       256,
       136,
       decode,
-      encode};
+      encode,
+      kMostByF16Scale};
   return kFormat;
 }
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 
 #include "codec/blocks/bytes.h"
 #include "codec/blocks/e2m1_code.h"
@@ -43,8 +44,14 @@ void encode(const float* values, int64_t blocks, uint8_t* bytes) {
 /// e = floor(log2 of the largest magnitude) - 2 + 127, and 0 for a block of zeros; exact middles go towards zero, what
 /// is above 6 becomes 6. ggml lets an e below 0 wrap around (largest magnitudes under 2^-125); here it is 0.
 const BlockFormat& mxfp4_blocks() {
-  static constexpr BlockFormat kFormat{
-      DType::mxfp4, "MXFP4", "E2M1 codes in blocks of 32, one power-of-two scale a block", 32, 17, decode, encode};
+  static constexpr BlockFormat kFormat{DType::mxfp4,
+                                       "MXFP4",
+                                       "E2M1 codes in blocks of 32, one power-of-two scale a block",
+                                       32,
+                                       17,
+                                       decode,
+                                       encode,
+                                       std::numeric_limits<float>::max()};
   return kFormat;
 }
 

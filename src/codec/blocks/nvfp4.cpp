@@ -50,8 +50,8 @@ void encode(const float* values, int64_t blocks, uint8_t* bytes) {
 /// levels go towards zero.
 const BlockFormat& nvfp4_blocks() {
   static constexpr BlockFormat kFormat{
-      DType::nvfp4, "NVFP4", "E2M1 codes in blocks of 64, four groups of 16 with an E4M3 scale each", 64, 36,
-      decode,       encode};
+      DType::nvfp4, "NVFP4", "E2M1 codes in blocks of 64, four groups of 16 with an E4M3 scale each", 64, 36, decode,
+      encode,       2688.0f};
   return kFormat;
 }
 

@@ -32,7 +32,8 @@ void encode(const float* values, int64_t blocks, uint8_t* bytes) {
 /// magnitude, so that m is exact and d has the sign opposite to m; codes are min(15, trunc(x / d + 8.5)).
 const BlockFormat& q4_0_blocks() {
   static constexpr BlockFormat kFormat{
-      DType::q4_0, "Q4_0", "4-bit codes around 8 in blocks of 32, one scale a block", 32, 18, decode, encode};
+      DType::q4_0, "Q4_0",         "4-bit codes around 8 in blocks of 32, one scale a block", 32, 18, decode,
+      encode,      kMostByF16Scale};
   return kFormat;
 }
 

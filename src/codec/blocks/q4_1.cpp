@@ -35,7 +35,8 @@ void encode(const float* values, int64_t blocks, uint8_t* bytes) {
 /// d = (greatest - least) / 15; codes are min(15, trunc((x - m) / d + 0.5)).
 const BlockFormat& q4_1_blocks() {
   static constexpr BlockFormat kFormat{
-      DType::q4_1, "Q4_1", "4-bit codes in blocks of 32, one scale and one minimum a block", 32, 20, decode, encode};
+      DType::q4_1, "Q4_1",         "4-bit codes in blocks of 32, one scale and one minimum a block", 32, 20, decode,
+      encode,      kMostByF16Scale};
   return kFormat;
 }
 

@@ -34,7 +34,8 @@ void encode(const float* values, int64_t blocks, uint8_t* bytes) {
 /// min(31, trunc(x / d + 16.5)).
 const BlockFormat& q5_0_blocks() {
   static constexpr BlockFormat kFormat{
-      DType::q5_0, "Q5_0", "5-bit codes around 16 in blocks of 32, one scale a block", 32, 22, decode, encode};
+      DType::q5_0, "Q5_0",         "5-bit codes around 16 in blocks of 32, one scale a block", 32, 22, decode,
+      encode,      kMostByF16Scale};
   return kFormat;
 }
 

@@ -36,7 +36,8 @@ void encode(const float* values, int64_t blocks, uint8_t* bytes) {
 /// are trunc((x - m) / d + 0.5).
 const BlockFormat& q5_1_blocks() {
   static constexpr BlockFormat kFormat{
-      DType::q5_1, "Q5_1", "5-bit codes in blocks of 32, one scale and one minimum a block", 32, 24, decode, encode};
+      DType::q5_1, "Q5_1",         "5-bit codes in blocks of 32, one scale and one minimum a block", 32, 24, decode,
+      encode,      kMostByF16Scale};
   return kFormat;
 }
 

@@ -47,9 +47,14 @@ void encode(const float* values, int64_t blocks, uint8_t* bytes) {
 /// The plain encoder spans each group's range (k_scales.h). ggml's own encoder searches, with weights; a search is
 /// fit/blocks'.
 const BlockFormat& q5_k_blocks() {
-  static constexpr BlockFormat kFormat{
-      DType::q5_k, "Q5_K", "5-bit codes in blocks of 256, eight groups of 32 with 6-bit scales and minima", 256, 176,
-      decode,      encode};
+  static constexpr BlockFormat kFormat{DType::q5_k,
+                                       "Q5_K",
+                                       "5-bit codes in blocks of 256, eight groups of 32 with 6-bit scales and minima",
+                                       256,
+                                       176,
+                                       decode,
+                                       encode,
+                                       kMostByF16Scale};
   return kFormat;
 }
 

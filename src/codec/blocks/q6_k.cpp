@@ -49,9 +49,14 @@ void encode(const float* values, int64_t blocks, uint8_t* bytes) {
 /// The plain encoder puts each group's value of largest magnitude at code 0, d at scale -128 for the largest group.
 /// ggml's own encoder searches, with weights; a search is fit/blocks'.
 const BlockFormat& q6_k_blocks() {
-  static constexpr BlockFormat kFormat{
-      DType::q6_k, "Q6_K", "6-bit codes around 32 in blocks of 256, sixteen groups of 16 with 8-bit scales", 256, 210,
-      decode,      encode};
+  static constexpr BlockFormat kFormat{DType::q6_k,
+                                       "Q6_K",
+                                       "6-bit codes around 32 in blocks of 256, sixteen groups of 16 with 8-bit scales",
+                                       256,
+                                       210,
+                                       decode,
+                                       encode,
+                                       kMostByF16Scale};
   return kFormat;
 }
 

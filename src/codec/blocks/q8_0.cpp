@@ -28,8 +28,8 @@ void encode(const float* values, int64_t blocks, uint8_t* bytes) {
 /// ggml Q8_0: 32 values in 34 bytes: f16 d, then 32 signed codes. value = d * code. The plain encoder takes
 /// d = largest magnitude / 127 and rounds halves away from zero.
 const BlockFormat& q8_0_blocks() {
-  static constexpr BlockFormat kFormat{DType::q8_0, "Q8_0", "8-bit codes in blocks of 32, one scale a block", 32, 34,
-                                       decode,      encode};
+  static constexpr BlockFormat kFormat{
+      DType::q8_0, "Q8_0", "8-bit codes in blocks of 32, one scale a block", 32, 34, decode, encode, kMostByF16Scale};
   return kFormat;
 }
 
