@@ -1,85 +1,35 @@
 #include "nibble/compare.h"
 
-#include <algorithm>
-#include <cmath>
+#include <numeric>
 
 #include "api/boundary.h"
 #include "api/network_impl.h"
 #include "api/threads.h"
-#include "eval/statistics.h"
-#include "runtime/session.h"
+#include "eval/answers.h"
+#include "eval/output_errors.h"
+#include "eval/tasks/class_answers.h"
 
 namespace nibble {
 namespace {
 
-/// Whether the first output already holds probabilities.
-bool ends_in_softmax(const graph::Graph& graph) {
-  const graph::NodeId id = graph.producers()[static_cast<size_t>(graph.outputs.at(0))];
-  return id >= 0 && graph.node(id).op == "Softmax";
+/// A caller's batch as the evaluation takes it; a negative label is none.
+data::Batch to_batch(const Batch& from) {
+  data::Batch to;
+  for (size_t i = 0; i < from.inputs.size(); ++i)
+    to.inputs.push_back(to_tensor(from.inputs[i], "input " + std::to_string(i)));
+  const int64_t n = to.inputs.empty() || to.inputs[0].rank() == 0 ? 1 : to.inputs[0].shape()[0];
+  if (!from.labels.empty() && static_cast<int64_t>(from.labels.size()) != n)
+    base::fail_usage("compare", "a batch of " + std::to_string(n) + " samples has " +
+                                    std::to_string(from.labels.size()) + " labels");
+  to.indices.resize(static_cast<size_t>(n));
+  std::iota(to.indices.begin(), to.indices.end(), int64_t{0});
+  to.labels.resize(static_cast<size_t>(n));
+  for (size_t i = 0; i < from.labels.size(); ++i)
+    if (from.labels[i] >= 0) to.labels[i] = from.labels[i];
+  return to;
 }
 
-int64_t top_class(std::span<const float> row) { return std::max_element(row.begin(), row.end()) - row.begin(); }
-
-std::span<const float> checked_floats(const tensor::Tensor& t, const char* which) {
-  const std::string place = std::string("the network ") + which;
-  if (t.dtype() != tensor::DType::f32)
-    base::fail_unsupported(
-        place, "its first output is of type " + std::string(name_of(t.dtype())) + ", 32-bit floats can be compared");
-  const auto y = t.values<float>();
-  for (size_t i = 0; i < y.size(); ++i)
-    if (!std::isfinite(y[i]))
-      base::fail_malformed(place, "its output is " + std::to_string(y[i]) + " at index " + std::to_string(i));
-  return y;
-}
-
-struct Sums {
-  Comparison c;
-  std::vector<double> kl;
-  double signal = 0, noise = 0;
-
-  void add(std::span<const float> x, std::span<const float> y, const tensor::Shape& shape,
-           const std::vector<int64_t>& labels, bool probabilities) {
-    for (size_t i = 0; i < x.size(); ++i) {
-      const double a = x[i], d = a - y[i];
-      signal += a * a;
-      noise += d * d;
-    }
-    const auto n = static_cast<size_t>(shape.empty() ? 1 : shape[0]);
-    c.samples += static_cast<int64_t>(n);
-    c.classes = shape.size() == 2 && shape[1] > 1;
-    if (!c.classes) return;
-    const auto classes = static_cast<size_t>(shape[1]);
-    for (size_t i = 0; i < n; ++i) {
-      const auto b = x.subspan(i * classes, classes), a = y.subspan(i * classes, classes);
-      const int64_t was = top_class(b), is = top_class(a);
-      c.same_answer += was == is;
-      kl.push_back(probabilities ? eval::kl_divergence_of_probabilities(b, a) : eval::kl_divergence_of_logits(b, a));
-      if (labels.empty() || labels[i] < 0) continue;
-      ++c.labelled;
-      c.before_right += was == labels[i];
-      c.after_right += is == labels[i];
-      c.lost += was == labels[i] && is != labels[i];
-      c.won += was != labels[i] && is == labels[i];
-    }
-  }
-
-  Comparison finish() {
-    const eval::PairedChange change{c.labelled, c.lost, c.won};
-    if (c.labelled > 0) {
-      const eval::Interval interval = change.interval();
-      c.top1_change = change.difference();
-      c.top1_change_interval = {interval.low, interval.high};
-      c.p_value = change.p_value();
-    }
-    if (!kl.empty()) {
-      const eval::Interval interval = eval::bootstrap_mean_interval(kl);
-      c.kl_mean = eval::mean(kl);
-      c.kl_interval = {interval.low, interval.high};
-    }
-    c.relative_error = signal > 0 ? std::sqrt(noise / signal) : noise > 0 ? INFINITY : 0;
-    return c;
-  }
-};
+Interval to_interval(const eval::Interval& interval) { return {interval.low, interval.high}; }
 
 }  // namespace
 
@@ -87,25 +37,43 @@ Comparison compare(const Network& before, const Network& after, const NextBatch&
   return at_boundary([&] {
     if (!data) base::fail_usage("compare", "needs a function that gives batches");
     base::ThreadPool pool(checked_threads(threads));
-    runtime::Session a(before.impl().graph, pool), b(after.impl().graph, pool);
-    const bool probabilities = ends_in_softmax(before.impl().graph) && ends_in_softmax(after.impl().graph);
-    Sums sums;
-    while (const std::optional<Batch> batch = data()) {
-      std::vector<tensor::Tensor> inputs;
-      for (size_t i = 0; i < batch->inputs.size(); ++i)
-        inputs.push_back(to_tensor(batch->inputs[i], "input " + std::to_string(i)));
-      const tensor::Tensor x = a.run(inputs).at(0), y = b.run(inputs).at(0);
-      if (x.shape() != y.shape())
-        base::fail_unsupported("", "the networks' first outputs differ in shape: " + tensor::to_string(x.shape()) +
-                                       " and " + tensor::to_string(y.shape()));
-      const int64_t n = x.rank() ? x.shape()[0] : 1;
-      if (!batch->labels.empty() && static_cast<int64_t>(batch->labels.size()) != n)
-        base::fail_usage("compare", "a batch of " + std::to_string(n) + " samples has " +
-                                        std::to_string(batch->labels.size()) + " labels");
-      sums.add(checked_floats(x, "before"), checked_floats(y, "after"), x.shape(), batch->labels, probabilities);
+    const graph::Graph &a = before.impl().graph, &b = after.impl().graph;
+    const bool probabilities = eval::ends_in_softmax(a) && eval::ends_in_softmax(b);
+    std::optional<Batch> current;  // keeps the arrays alive that the batch views
+    const auto next = [&]() -> std::optional<data::Batch> {
+      current = data();
+      if (!current) return std::nullopt;
+      return to_batch(*current);
+    };
+    Comparison c;
+    eval::ClassAnswers answers;
+    eval::OutputErrors outputs(b);
+    eval::answer(&a, b, next, base::Limits{}, pool, [&](const eval::Answers& batch) {
+      if (batch.after[0].dtype() != tensor::DType::f32)
+        base::fail_unsupported("compare", "the first output is of type " +
+                                              std::string(tensor::name_of(batch.after[0].dtype())) +
+                                              ", 32-bit floats can be compared");
+      c.samples += batch.data.size();
+      c.classes = batch.rows_of_classes(0);
+      if (c.classes) answers.add(batch, 0, probabilities);
+      outputs.add(batch);
+    });
+    if (c.samples == 0) base::fail_usage("compare", "the data has no samples");
+    c.labelled = answers.change.samples;
+    c.before_right = answers.before.top1;
+    c.after_right = answers.after.top1;
+    c.lost = answers.change.lost;
+    c.won = answers.change.won;
+    if (c.labelled > 0) {
+      c.top1_change = answers.change.difference();
+      c.top1_change_interval = to_interval(answers.change.interval());
+      c.p_value = answers.change.p_value();
     }
-    if (sums.c.samples == 0) base::fail_usage("compare", "the data has no samples");
-    return sums.finish();
+    c.same_answer = answers.same_answer;
+    c.kl_mean = eval::mean(answers.kl);
+    c.kl_interval = to_interval(eval::bootstrap_mean_interval(answers.kl));
+    c.relative_error = outputs.result().at(0).relative_error;
+    return c;
   });
 }
 

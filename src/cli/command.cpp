@@ -75,6 +75,13 @@ void add_data_flags(CLI::App& command, DataFlags& flags) {
       .add_option("--labels", flags.labels,
                   "where labels come from: auto, none, folders, prefix-number, pattern:REGEX or a file")
       ->type_name("FROM");
+  command
+      .add_option(
+          "--references", flags.references,
+          "right answers that are no classes: FROM=TO (the image called like the sample with FROM replaced by "
+          "TO), a folder or archive of images, an .npy, or a text file of name TAB text, also one of the data's "
+          "own")
+      ->type_name("FROM");
   command.add_option("--samples", flags.samples, "use at most so many samples (default: all)")->type_name("N");
   command.add_option("--skip", flags.offset, "leave out the first so many samples")->type_name("N");
   command.add_option("--shuffle", flags.seed, "take the samples in the order that this seed gives")->type_name("SEED");
@@ -116,6 +123,7 @@ std::unique_ptr<data::Dataset> open_data(const std::filesystem::path& path, cons
   else
     options.preprocessing = network.description.preprocessing;
   options.labels = data::parse_labels(flags.labels);
+  options.references = data::parse_references(flags.references);
   options.inputs = data::inputs_of(graph);
   if (!flags.input_name.empty()) {
     if (options.inputs.size() > 1)

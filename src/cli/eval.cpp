@@ -20,7 +20,7 @@ struct Flags {
   QuantizationFlags quantization;
   DataFlags data;
   LanguageEvalFlags language;
-  std::string energy_command;
+  std::string energy_command, task;
   std::optional<double> max_drop;
   bool layers = false, no_latency = false;
   double seconds = 2;
@@ -86,9 +86,8 @@ void fill_costs(eval::Report& report, const graph::Graph* before, const graph::G
 
 /// What to try when it cost too much.
 std::string advice(const eval::Report& report, const Flags& flags) {
-  const auto drop = report.drop();
-  const bool too_much = drop ? *drop > 0.5 : report.before && report.comparison.relative_error > 0.1;
-  if (!too_much || report.comparison.layers.empty()) return {};
+  const auto& drop = report.drop();
+  if (!drop || drop->value <= drop->tolerable || report.comparison.layers.empty()) return {};
   const auto worst = std::min_element(
       report.comparison.layers.begin(), report.comparison.layers.end(), [](const auto& a, const auto& b) {
         return (a.four_bit ? a.sqnr_db : INFINITY) < (b.four_bit ? b.sqnr_db : INFINITY);
@@ -108,6 +107,7 @@ void run(const Flags& flags, Context& context) {
   context.start();
   if (model::is_language_model(flags.network))
     return eval_language({flags.network, flags.baseline, flags.data_path, flags.layers, flags.max_drop, flags.language}, context);
+  const eval::TaskChoice task = eval::parse_task(flags.task);
   const bool in_memory = !flags.quantization.scheme.empty();
   if (in_memory && !flags.baseline.empty())
     base::fail_usage("--scheme", "quantizes the network itself, which is the baseline then", "leave --baseline out");
@@ -163,6 +163,7 @@ void run(const Flags& flags, Context& context) {
   const auto dataset = open_data(flags.data_path, flags.data, network, context);
   report.data = dataset->describe();
   eval::EvaluateOptions options;
+  options.task = task;
   options.limits = context.limits;
   report.comparison = eval::evaluate(before, *after, *dataset, options, *context.pool, *context.console);
   if (report.comparison.skipped)
@@ -173,11 +174,13 @@ void run(const Flags& flags, Context& context) {
   context.write_json(eval::to_json(report));
   if (!context.html.empty()) context.write_html(eval::to_html(eval::page_of(report)));
   if (!flags.max_drop) return;
-  const auto drop = report.drop();
-  if (!drop) base::fail_usage("--max-drop", "needs a baseline and a network that answers with classes");
-  const bool met = *drop <= *flags.max_drop;
-  print(fmt::format("  --max-drop {}: {} ({:.2f} {})\n", *flags.max_drop, met ? "met" : "missed", *drop,
-                    report.comparison.labelled ? "points of top-1 lost" : "% of answers changed"));
+  const auto& drop = report.drop();
+  if (!drop)
+    base::fail_usage("--max-drop", "the task " + report.comparison.task.name + " compared nothing",
+                     "give a baseline, and what the task needs");
+  const bool met = drop->value <= *flags.max_drop;
+  print(fmt::format("  --max-drop {}: {} ({:.2f} {})\n", *flags.max_drop, met ? "met" : "missed", drop->value,
+                    drop->unit));
   if (!met) context.exit_status = 1;
 }
 
@@ -198,9 +201,15 @@ void add_eval(CLI::App& app, Context& context) {
   command->add_flag("--layers", flags->layers, "list every layer's error");
   command
       ->add_option("--max-drop", flags->max_drop,
-                   "exit with status 1 when more is lost: points of top-1, or percent of answers changed where there "
-                   "are no labels")
+                   "exit with status 1 when more is lost: points of top-1 (classify) or of character error (ctc), "
+                   "percent of answers changed (agreement) or of the output's size (mse), dB (psnr)")
       ->type_name("POINTS");
+  command
+      ->add_option("--task", flags->task,
+                   "how answers are scored: classify, agreement, psnr, ctc or mse, with options as "
+                   "psnr:border=6,peak=1 agreement:tolerance=0.05 "
+                   "ctc:alphabet=FILE,blank=0,layout=ntc,spaces=count (default: what outputs and data suit)")
+      ->type_name("TASK");
   command->add_flag("--no-latency", flags->no_latency, "do not measure time and energy");
   command->add_option("--seconds", flags->seconds, "how long to measure latency (default 2)")->type_name("S");
   command

@@ -1,5 +1,6 @@
 #include "data/dataset.h"
 
+#include <algorithm>
 #include <cstring>
 #include <exception>
 #include <mutex>
@@ -38,13 +39,12 @@ std::optional<Shape> up_to_ones(const Shape& shape, const Shape& wanted) {
   return from == shape.size() ? std::optional(filled) : std::nullopt;
 }
 
-std::vector<int64_t> select(int64_t available, const DatasetOptions& options, const std::string& what) {
+/// `order`, shuffled and cut as the options say.
+std::vector<int64_t> select(std::vector<int64_t> order, const DatasetOptions& options, const std::string& what) {
   if (options.offset < 0 || (options.limit && *options.limit < 1))
     base::fail_usage(what, "the offset must be 0 or more and the limit 1 or more");
-  if (options.offset >= available)
+  if (options.offset >= static_cast<int64_t>(order.size()))
     base::fail_usage(what, "the offset " + std::to_string(options.offset) + " leaves no sample");
-  std::vector<int64_t> order(static_cast<size_t>(available));
-  std::iota(order.begin(), order.end(), int64_t{0});
   if (options.seed) {
     base::Random random(*options.seed);
     for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
@@ -125,7 +125,17 @@ std::unique_ptr<Dataset> open_dataset(const std::filesystem::path& path, const D
                           " is for images and is not applied");
   }
   set->labels_ = find_labels(source, options.labels, options.class_names, options.classes, limits);
-  set->order_ = select(source.size(), options, source.what());
+  std::vector<int64_t> available(static_cast<size_t>(source.size()));
+  std::iota(available.begin(), available.end(), int64_t{0});
+  if (options.references.kind != ReferenceOptions::From::kNone) {
+    set->references_ = open_references(path, source, options.references, limits);
+    const auto left_out = source.size() - static_cast<int64_t>(set->references_->samples().size());
+    if (left_out > 0)
+      set->notes_.push_back(std::to_string(left_out) + " of " + source.what() +
+                            " are references or have none, and are no samples");
+    available = set->references_->samples();
+  }
+  set->order_ = select(std::move(available), options, source.what());
   if (!source.holds_images() && !source.holds_runs() && wanted && !fits(source.array_shape(), *wanted) &&
       up_to_ones(source.array_shape(), *wanted))
     set->notes_.push_back("samples of shape " + tensor::to_string(source.array_shape()) + " are read as " +
@@ -134,7 +144,15 @@ std::unique_ptr<Dataset> open_dataset(const std::filesystem::path& path, const D
 }
 
 bool Dataset::holds_runs() const { return source_->holds_runs(); }
-int64_t Dataset::fixed_batch(const graph::Graph& network) const { return holds_runs() ? 1 : network.fixed_batch(); }
+bool Dataset::sizes_vary() const {
+  const std::optional<Shape>& wanted = options_.inputs[0].shape;
+  const bool any_size = !wanted || std::find(wanted->begin(), wanted->end(), tensor::kUnknown) != wanted->end();
+  return any_size && source_->images_vary() && preprocessing_->resize == Size{} && preprocessing_->crop == Size{};
+}
+int64_t Dataset::fixed_batch(const graph::Graph& network) const {
+  const int64_t fixed = network.fixed_batch();
+  return holds_runs() || (sizes_vary() && fixed == tensor::kUnknown) ? 1 : fixed;
+}
 
 Tensor Dataset::fitted(Tensor values, const Input& input, int64_t at) const {
   if (!input.shape) return values;
@@ -164,7 +182,8 @@ std::optional<Sample> Dataset::read(int64_t index, bool may_skip) const {
     if (may_skip && source_->holds_images() && undecodable) return std::nullopt;
     throw;
   }
-  Sample sample{{}, std::nullopt, source_->name(at)};
+  Sample sample;
+  sample.name = source_->name(at);
   const std::vector<Input>& inputs = options_.inputs;
   if (const auto* image = std::get_if<io::Image>(&decoded)) {
     Tensor values = apply(*preprocessing_, *image, source_->place(at), limits_);
@@ -175,6 +194,7 @@ std::optional<Sample> Dataset::read(int64_t index, bool may_skip) const {
       sample.inputs.push_back(fitted(to_dtype(arrays[i], inputs[i].dtype, source_->place(at)), inputs[i], at));
   }
   if (has_labels()) sample.label = labels_.of_sample[static_cast<size_t>(at)];
+  if (references_) sample.reference = references_->read(at);
   return sample;
 }
 
@@ -216,6 +236,7 @@ Batch Dataset::batch(std::span<const int64_t> indices, base::ThreadPool& pool) c
     batch.indices.push_back(indices[k]);
     batch.labels.push_back(s.label);
     batch.names.push_back(s.name);
+    if (references_) batch.references.push_back(s.reference);
   }
   if (taken.empty()) return batch;
   if (holds_runs()) {
@@ -255,6 +276,8 @@ std::string Dataset::describe() const {
     text += ", " + std::to_string(size()) + " of them" +
             (options_.seed ? " chosen with seed " + std::to_string(*options_.seed) : "") +
             (options_.offset ? " from number " + std::to_string(options_.offset) + " on" : "");
+  // A reference is what the samples are measured against; that they have no classes then says nothing.
+  if (references_) return text + "; " + references_->origin() + (has_labels() ? "; " + labels_.origin : "");
   return text + "; " + labels_.origin;
 }
 

@@ -12,6 +12,7 @@
 #include "data/input.h"
 #include "data/labels.h"
 #include "data/preprocessing.h"
+#include "data/references.h"
 #include "tensor/tensor.h"
 
 namespace nibble::data {
@@ -21,6 +22,7 @@ struct DatasetOptions {
   /// after its channels, x / 255), which notes() says. Not applied to arrays (.npy, .npz), which notes() says too.
   std::optional<Preprocessing> preprocessing;
   LabelOptions labels;
+  ReferenceOptions references;
   /// The network's inputs, at least one; several take .npz.
   std::vector<Input> inputs{Input{}};
   std::vector<std::string> class_names;  ///< for labels that are words
@@ -38,12 +40,14 @@ struct DatasetOptions {
 struct Sample {
   std::vector<tensor::Tensor> inputs;  ///< by network input, in its element type; without batch dimension unless a run
   std::optional<int64_t> label;
-  std::string name;  ///< as the folder or archive has it; printed only through base::printable
+  Reference reference;  ///< where references were asked for
+  std::string name;     ///< as the folder or archive has it; printed only through base::printable
 };
 
 struct Batch {
   std::vector<tensor::Tensor> inputs;  ///< by network input [n, ...]; none at all when every sample was skipped
   std::vector<std::optional<int64_t>> labels;
+  std::vector<Reference> references;  ///< empty where none were asked for
   std::vector<std::string> names;
   std::vector<int64_t> indices;  ///< which samples these are: those asked for, less the skipped ones
 
@@ -62,10 +66,13 @@ class Dataset {
 
   int64_t size() const { return static_cast<int64_t>(order_.size()); }
   bool has_labels() const { return !labels_.of_sample.empty(); }
+  bool has_references() const { return references_ != nullptr; }
   /// Whether every sample is a whole run: batches then hold one sample, whatever batch the network takes.
   bool holds_runs() const;
-  /// How many samples a batch for this network must have: one where each is a whole run, else what the network fixes,
-  /// or tensor::kUnknown: any number.
+  /// Whether images may differ in size once they are preprocessed, so that each is a batch of its own.
+  bool sizes_vary() const;
+  /// How many samples a batch for this network must have: one where each is a whole run or has a size of its own, else
+  /// what the network fixes, or tensor::kUnknown: any number.
   int64_t fixed_batch(const graph::Graph& network) const;
   /// The sample at a place of the selection. Throws Error for one that cannot be read, whether bad ones are to be
   /// skipped or not, and Error(kUnsupported) naming both shapes when it does not fit the network.
@@ -100,6 +107,7 @@ class Dataset {
   base::Limits limits_;
   std::optional<Preprocessing> preprocessing_;
   Labels labels_;
+  std::unique_ptr<const References> references_;
   std::vector<int64_t> order_;  ///< the selected samples of the source
   std::vector<std::string> notes_;
   std::unique_ptr<Skipped> skipped_;

@@ -18,6 +18,7 @@ class ImageSource final : public Source {
   int64_t size() const override { return static_cast<int64_t>(images_.size()); }
   std::string name(int64_t index) const override { return members_->names()[at(index)]; }
   bool holds_images() const override { return true; }
+  bool images_vary() const override { return size() > 1; }
   std::string what() const override {
     return std::to_string(size()) + (size() == 1 ? " image of " : " images of ") + members_->whole();
   }

@@ -28,6 +28,8 @@ class Source {
   virtual std::string name(int64_t index) const { return "#" + std::to_string(index); }
   virtual Reading read(int64_t index, io::Orientation orientation) const = 0;
   virtual bool holds_images() const = 0;
+  /// Whether the images may differ in size.
+  virtual bool images_vary() const { return false; }
   /// Whether a sample is a whole run, its arrays complete with their batch dimension; else they are without.
   virtual bool holds_runs() const { return false; }
   /// The class that the file itself gives to each sample; empty where it gives none.

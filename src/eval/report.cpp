@@ -13,11 +13,6 @@ namespace {
 
 using io::Json;
 
-double percent(int64_t part, int64_t whole) {
-  return whole ? 100.0 * static_cast<double>(part) / static_cast<double>(whole) : 0.0;
-}
-std::string percent_text(int64_t part, int64_t whole) { return fmt::format("{:.2f} %", percent(part, whole)); }
-
 std::string db_text(double db) { return std::isinf(db) ? "exact" : fmt::format("{:.1f} dB", db); }
 
 std::string energy_text(double joules) {
@@ -61,17 +56,21 @@ Json side_json(const Side& s) {
   return o;
 }
 
-Json accuracy_json(const Accuracy& a) {
-  const Interval i = wilson_interval(a.top1, a.samples);
-  return Json::Object{
-      {"samples", a.samples},
-      {"top1", a.top1},
-      {"top5", a.top5},
-      {"top1_share", static_cast<double>(a.top1) / static_cast<double>(std::max<int64_t>(1, a.samples))},
-      {"top1_interval", Json::Array{i.low, i.high}}};
+Json output_json(const OutputError& e) {
+  Json::Object o{{"name", e.name}, {"values", e.values}, {"equal", e.equal}};
+  if (e.floats) {
+    o.emplace_back("relative_error", optional_number(e.relative_error));
+    o.emplace_back("interval", Json::Array{optional_number(e.relative_error_interval.low),
+                                           optional_number(e.relative_error_interval.high)});
+    o.emplace_back("sqnr_db", optional_number(e.sqnr_db));
+  }
+  if (e.other_form) o.emplace_back("batches_left_out", e.other_form);
+  return o;
 }
 
 }  // namespace
+
+std::string task_text(const TaskResult& task) { return task.name + " (" + task.chosen + ")"; }
 
 std::string ratio_text(double before, double after, const char* less, const char* more) {
   if (before <= 0 || after <= 0) return "";
@@ -79,34 +78,10 @@ std::string ratio_text(double before, double after, const char* less, const char
                          : fmt::format("{:.2f} x {}", after / before, more);
 }
 
-std::optional<double> Report::drop() const {
-  if (!before || !comparison.classes) return std::nullopt;
-  if (comparison.labelled) return -100.0 * comparison.change.difference();
-  return 100.0 - percent(comparison.same_answer, comparison.samples);
-}
-
 std::string verdict(const Report& r) {
   const Comparison& c = r.comparison;
-  if (!r.before) return {};
-  std::string text;
-  if (c.classes && c.labelled) {
-    const double lost = -100.0 * c.change.difference();
-    const bool noise = c.change.p_value() >= 0.05;  // McNemar's test, the p that the table shows
-    if (lost > 0)
-      text = fmt::format("This cost the network {:.2f} points of top-1", lost);
-    else if (lost < 0)
-      text = fmt::format("This network gained {:.2f} points of top-1", -lost);
-    else
-      text = "This cost the network no top-1 accuracy";
-    text += noise ? fmt::format(", within the noise of {} samples", c.samples)
-                  : fmt::format(", more than the noise of {} samples", c.samples);
-  } else if (c.classes) {
-    text = fmt::format("{:.2f} % of {} answers changed (no labels were given)",
-                       100.0 - percent(c.same_answer, c.samples), c.samples);
-  } else {
-    text = fmt::format("The output differs by {:.3g} of its size ({}) over {} samples", c.relative_error,
-                       db_text(c.output_sqnr_db), c.samples);
-  }
+  if (!r.before || c.task.sentence.empty()) return {};
+  std::string text = c.task.sentence;
   const auto layers = worst_first(c.layers);
   if (layers.size() > 1 && std::isfinite(layers[0].sqnr_db))
     text +=
@@ -115,35 +90,11 @@ std::string verdict(const Report& r) {
 }
 
 std::vector<BillRow> bill(const Report& r) {
-  const Comparison& c = r.comparison;
-  std::vector<BillRow> rows;
+  std::vector<BillRow> rows = r.comparison.task.rows;
   const bool two = r.before.has_value();
   const auto row = [&](std::string label, std::string before, std::string after, std::string change = "") {
     rows.push_back({std::move(label), two ? std::move(before) : "", std::move(after), std::move(change)});
   };
-  if (c.classes && c.labelled) {
-    std::string change;
-    if (two) {
-      const Interval i = c.change.interval();
-      change = fmt::format("{:+.2f}  [{:+.2f}, {:+.2f}]   {} lost, {} won (p = {:.2g})", 100 * c.change.difference(),
-                           100 * i.low, 100 * i.high, c.change.lost, c.change.won, c.change.p_value());
-    } else {
-      const Interval i = wilson_interval(c.after.top1, c.after.samples);
-      change = fmt::format("[{:.2f}, {:.2f}]   {} of {}", 100 * i.low, 100 * i.high, c.after.top1, c.after.samples);
-    }
-    row("top-1", percent_text(c.before.top1, c.before.samples), percent_text(c.after.top1, c.after.samples), change);
-    row("top-5", percent_text(c.before.top5, c.before.samples), percent_text(c.after.top5, c.after.samples),
-        two ? fmt::format("{:+.2f}", percent(c.after.top5, c.after.samples) - percent(c.before.top5, c.before.samples))
-            : "");
-  }
-  if (two && c.classes) {
-    row("same answer", "-", percent_text(c.same_answer, c.samples), fmt::format("of {} samples", c.samples));
-    const Interval i = bootstrap_mean_interval(c.kl);
-    row("KL divergence", "-", fmt::format("{:.4g} nats", mean(c.kl)), fmt::format("[{:.4g}, {:.4g}]", i.low, i.high));
-  } else if (two) {
-    row("output error", "-", fmt::format("{:.4g}", c.relative_error),
-        fmt::format("{} over {} samples", db_text(c.output_sqnr_db), c.samples));
-  }
   const Side none;
   const Side& b = two ? *r.before : none;
   row("file", bytes_text(b.file_bytes), r.after.file_bytes ? bytes_text(r.after.file_bytes) : "-",
@@ -183,7 +134,8 @@ std::string to_text(const Report& r, bool all_layers) {
     t.row(two ? std::vector<std::string>{row.label, row.before, row.after, row.change}
               : std::vector<std::string>{row.label, row.after, row.change});
   std::string text = two ? t.text({false, false, false, false}) : t.text({false, false, false});
-  if (!r.scheme.empty()) text += "\n  scheme       " + wrapped(base::printable(r.scheme, 400), 15, 15) + "\n";
+  text += "\n  task         " + task_text(c.task) + "\n";
+  if (!r.scheme.empty()) text += "  scheme       " + wrapped(base::printable(r.scheme, 400), 15, 15) + "\n";
   if (!r.positions.empty()) text += "  quantized    " + wrapped(r.positions, 15, 15) + "\n";
   if (r.after.energy && r.after.energy->estimated) text += "  energy from  " + r.after.energy->source + "\n";
   if (!c.layers.empty()) text += "\n" + layers_table(c, all_layers);
@@ -215,32 +167,14 @@ io::Json to_json(const Report& r) {
   if (!r.inputs.empty()) o.emplace_back("files", to_json(r.inputs));
   if (r.before) o.emplace_back("before", side_json(*r.before));
   o.emplace_back("after", side_json(r.after));
-  if (c.classes && c.labelled) {
-    Json::Object accuracy;
-    if (r.before) accuracy.emplace_back("before", accuracy_json(c.before));
-    accuracy.emplace_back("after", accuracy_json(c.after));
-    if (r.before) {
-      const Interval i = c.change.interval();
-      accuracy.emplace_back("change", Json::Object{{"difference", c.change.difference()},
-                                                   {"interval", Json::Array{i.low, i.high}},
-                                                   {"lost", c.change.lost},
-                                                   {"won", c.change.won},
-                                                   {"p_value", c.change.p_value()}});
-    }
-    o.emplace_back("accuracy", std::move(accuracy));
-  }
-  if (r.before && c.classes) {
-    const Interval i = bootstrap_mean_interval(c.kl);
-    o.emplace_back("same_answer", c.same_answer);
-    o.emplace_back("kl_divergence", Json::Object{{"mean", mean(c.kl)},
-                                                 {"interval", Json::Array{i.low, i.high}},
-                                                 {"median", quantile(c.kl, 0.5)},
-                                                 {"p99", quantile(c.kl, 0.99)},
-                                                 {"max", quantile(c.kl, 1.0)}});
-  }
+  o.emplace_back("task", Json::Object{{"name", c.task.name}, {"chosen", c.task.chosen}});
+  for (const Json::Member& member : c.task.json) o.push_back(member);
   if (r.before) {
-    o.emplace_back("output",
-                   Json::Object{{"relative_error", c.relative_error}, {"sqnr_db", optional_number(c.output_sqnr_db)}});
+    // "output" is the first of "outputs"
+    if (!c.outputs.empty()) o.emplace_back("output", output_json(c.outputs[0]));
+    Json::Array outputs;
+    for (const OutputError& e : c.outputs) outputs.push_back(output_json(e));
+    o.emplace_back("outputs", std::move(outputs));
     Json::Array layers;
     for (const LayerError& l : c.layers)
       layers.push_back(Json::Object{{"layer", l.name},
@@ -266,7 +200,10 @@ io::Json to_json(const Report& r) {
     }
     o.emplace_back("weights", std::move(weights));
   }
-  if (const auto d = r.drop()) o.emplace_back("drop_points", *d);
+  if (const auto& d = r.drop()) {
+    o.emplace_back("drop_points", optional_number(d->value));
+    o.emplace_back("drop_unit", d->unit);
+  }
   if (!r.next.empty()) o.emplace_back("next", r.next);
   return o;
 }

@@ -47,16 +47,15 @@ struct Report {
   int threads = 1;
   std::string next;  ///< a command line to try, or empty
 
-  /// Points of top-1 lost (positive: worse), or the share of changed answers in percent where there are no labels;
-  /// std::nullopt where there are no classes.
-  std::optional<double> drop() const;
+  /// How much worse the network became in the unit of its task; std::nullopt where nothing was compared.
+  const std::optional<Drop>& drop() const { return comparison.task.drop; }
 };
 
-/// A row of the table: what is measured, and its text on both sides. `before` is empty where there is one network only.
-struct BillRow {
-  std::string label, before, after, change;
-};
+/// The table's rows: the task's, then size, time, memory and energy.
 std::vector<BillRow> bill(const Report& report);
+
+/// "classify (the data has labels, the network classes)".
+std::string task_text(const TaskResult& task);
 
 /// "7.6 x smaller": how the second compares with the first, `less` or `more` of what they measure. Empty unless both
 /// are above zero.

@@ -72,6 +72,25 @@ Interval bootstrap_mean_interval(std::span<const double> values) {
   return {quantile(means, 0.025), quantile(means, 0.975)};
 }
 
+Interval bootstrap_ratio_interval(std::span<const double> a, std::span<const double> b) {
+  if (a.empty() || a.size() != b.size()) return {};
+  const auto ratio = [](double x, double y) { return y != 0 ? x / y : x != 0 ? INFINITY : 0.0; };
+  if (a.size() == 1) return {ratio(a[0], b[0]), ratio(a[0], b[0])};
+  constexpr uint64_t kResamples = 2000;
+  std::vector<double> ratios(kResamples);
+  for (uint64_t r = 0; r < kResamples; ++r) {
+    base::Random random(0x6e6962626c65, r);
+    double x = 0, y = 0;
+    for (size_t i = 0; i < a.size(); ++i) {
+      const uint64_t pair = random.below(a.size());
+      x += a[pair];
+      y += b[pair];
+    }
+    ratios[r] = ratio(x, y);
+  }
+  return {quantile(ratios, 0.025), quantile(ratios, 0.975)};
+}
+
 namespace {
 
 /// The median of values that it reorders: the mean of the middle two where their number is even, as `quantile` has it.

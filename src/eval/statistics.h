@@ -32,6 +32,11 @@ double mean(std::span<const double> values);
 /// Percentile bootstrap 95 % interval of the mean: 2000 resamples with fixed seeds, the same numbers every time.
 Interval bootstrap_mean_interval(std::span<const double> values);
 
+/// Percentile bootstrap 95 % interval of sum(a) / sum(b) where a[i] and b[i] belong together: 2000 resamples of the
+/// pairs with fixed seeds. A resample whose sum(b) is 0 counts as 0 where sum(a) is 0 too, else as infinite. `a` and
+/// `b` are of one size; fewer than two pairs give the ratio itself on both sides.
+Interval bootstrap_ratio_interval(std::span<const double> a, std::span<const double> b);
+
 /// Percentile bootstrap 95 % interval of median(a) / median(b) where a[i] and b[i] were measured together: 1000
 /// resamples of the pairs with fixed seeds. `a` and `b` are of one size.
 Interval bootstrap_median_ratio_interval(std::span<const double> a, std::span<const double> b);

@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "codec/format.h"
+#include "eval/tasks/task.h"
 #include "fit/clip/rule.h"
 #include "fit/quantize.h"
 #include "model/upgrade.h"
@@ -163,6 +164,12 @@ void print_support() {
   for (const quant::Preparation* p : quant::all_preparations())
     row({"`" + std::string(p->name) + "`", p->always ? "always" : "`--prepare " + std::string(p->name) + "`",
          std::string(p->summary)});
+  print("\n## Tasks (`eval --task`)\n");
+  print("Where none is named, the first that suits the outputs and the data is taken, and the report says why.\n");
+  header({"name", "what it measures", "options"});
+  for (const eval::TaskKind* t : eval::all_tasks())
+    row({"`" + std::string(t->name) + "`", std::string(t->summary),
+         t->keys.empty() ? "-" : "`" + std::string(t->keys) + "`"});
   print("\n## Safety limits (`--limit NAME=VALUE`)\n");
   header({"name", "default", "what it caps"});
   for (const base::LimitRow& r : base::limit_rows())

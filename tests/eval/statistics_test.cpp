@@ -103,5 +103,27 @@ TEST(MedianRatio, TheIntervalHoldsTheTruthAndNarrows) {
   EXPECT_EQ(bootstrap_median_ratio_interval({}, {}).low, 0);
 }
 
+TEST(BootstrapRatio, CoversTheRatioAndKeepsPairsTogether) {
+  // Where a is always twice b every resample has the same ratio.
+  std::vector<double> a, b;
+  base::Random random(3);
+  for (int i = 0; i < 50; ++i) {
+    b.push_back(1 + random.uniform());
+    a.push_back(2 * b.back());
+  }
+  EXPECT_DOUBLE_EQ(bootstrap_ratio_interval(a, b).low, 2);
+  EXPECT_DOUBLE_EQ(bootstrap_ratio_interval(a, b).high, 2);
+  for (double& v : a) v += random.uniform() - 0.5;
+  double x = 0, y = 0;
+  for (size_t i = 0; i < a.size(); ++i) x += a[i], y += b[i];
+  const Interval i = bootstrap_ratio_interval(a, b);
+  EXPECT_LT(i.low, x / y);
+  EXPECT_GT(i.high, x / y);
+  const std::vector<double> one{3}, none{0};
+  EXPECT_EQ(bootstrap_ratio_interval(one, one).high, 1);
+  EXPECT_EQ(bootstrap_ratio_interval(none, none).high, 0);
+  EXPECT_TRUE(std::isinf(bootstrap_ratio_interval(one, none).high));
+}
+
 }  // namespace
 }  // namespace nibble::eval

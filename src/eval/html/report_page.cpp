@@ -25,35 +25,14 @@ PageBar time_bar(const Report& r) {
   return b;
 }
 
-std::optional<PageBar> accuracy_bar(const Report& r) {
-  const Comparison& c = r.comparison;
-  const auto share = [](int64_t part, int64_t whole) {
-    return static_cast<double>(part) / static_cast<double>(std::max<int64_t>(1, whole));
-  };
+PageBar task_bar(const TaskFigure& figure) {
   PageBar b;
-  if (c.classes && c.labelled) {
-    b.label = "Accuracy, top-1";
-    b.after = share(c.after.top1, c.after.samples);
-    b.after_text = b.change = fmt::format("{:.2f} %", 100 * b.after);
-    if (r.before) {
-      b.before = share(c.before.top1, c.before.samples);
-      b.before_text = fmt::format("{:.2f} %", 100 * *b.before);
-      b.change = fmt::format("{:+.2f} points", 100 * c.change.difference());
-    }
-    return b;
-  }
-  if (!r.before) return std::nullopt;
-  if (c.classes) {
-    b.label = "Agreement: the same answer as before";
-    b.after = share(c.same_answer, c.samples);
-    b.change = fmt::format("{:.2f} %", 100 * b.after);
-    b.after_text = fmt::format("{} of {}", c.same_answer, c.samples);
-    return b;
-  }
-  b.label = "Error of the output, as a share of its size";
-  b.after = std::min(1.0, c.relative_error);
-  b.change = fmt::format("{:.3g} %", 100 * c.relative_error);
-  b.after_text = fmt::format("{} samples", c.samples);
+  b.label = figure.label;
+  b.before = figure.before;
+  b.after = figure.after;
+  b.change = figure.change;
+  b.before_text = figure.before_text;
+  b.after_text = figure.after_text;
   return b;
 }
 
@@ -112,10 +91,11 @@ Page page_of(const Report& r) {
   page.bill = bill(r);
   if (r.after.file_bytes > 0) page.bars.push_back(size_bar(page.two ? r.before->file_bytes : 0, r.after.file_bytes));
   if (r.after.latency) page.bars.push_back(time_bar(r));
-  if (auto b = accuracy_bar(r)) page.bars.push_back(std::move(*b));
+  if (r.comparison.task.figure) page.bars.push_back(task_bar(*r.comparison.task.figure));
   const auto fact = [](std::vector<PageFact>& facts, const char* label, const std::string& value) {
     if (!value.empty()) facts.push_back({label, value});
   };
+  fact(page.facts, "task", task_text(r.comparison.task));
   fact(page.facts, "scheme", r.scheme);
   fact(page.facts, "quantized", r.positions);
   fact(page.facts, "data", r.data);
