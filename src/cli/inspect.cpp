@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/language/language.h"
 #include "model/stored_weights.h"
 #include "quant/check/check.h"
 #include "quant/plan/plan.h"
@@ -100,6 +101,7 @@ std::vector<std::string> findings(const graph::Graph& graph, const quant::Plan& 
 
 void run(const Flags& flags, Context& context) {
   context.start();
+  if (model::is_language_model(flags.network)) return inspect_language(flags.network, context);
   Network network = open_network(flags.network, context);
   const graph::Graph& graph = network.graph;
   const auto rows = weight_rows(graph);
@@ -219,7 +221,9 @@ void run(const Flags& flags, Context& context) {
 void add_inspect(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
   auto* command = app.add_subcommand("inspect", "Say what a network is, and what 4 bits would do to it");
-  command->add_option("network", flags->network, "the network (ONNX)")->required();
+  command
+      ->add_option("network", flags->network, "the network (ONNX), or a language model (a Hugging Face folder or GGUF)")
+      ->required();
   add_common_flags(*command, context, true);
   command->callback([flags, &context] { run(*flags, context); });
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "cli/command.h"
+#include "cli/language/language.h"
 #include "cli/quantization.h"
 #include "cli/version.h"
 #include "eval/html/report_page.h"
@@ -17,6 +18,7 @@ struct Flags {
   std::filesystem::path network, output, also_int8;
   QuantizationFlags quantization;
   DataFlags data;
+  LanguageQuantizeFlags language;
   std::string layers = "worst", style = "qdq";
   bool dry_run = false;
 };
@@ -84,6 +86,11 @@ eval::Page page_of(const quant::Plan& plan, std::vector<eval::WeightError> weigh
 
 void run(Flags flags, Context& context) {
   context.start();
+  if (model::is_language_model(flags.network))
+    return quantize_language(
+        {flags.network, flags.output, flags.quantization.calibration_data, flags.quantization.scheme,
+         flags.quantization.allow_fallback, flags.dry_run, flags.layers == "all", flags.language},
+        context);
   if (flags.style != "qdq" && flags.style != "matmulnbits")
     base::fail_usage("--onnx-style", "there is no style " + base::in_quotes(flags.style),
                      "there are qdq and matmulnbits");
@@ -189,7 +196,10 @@ void run(Flags flags, Context& context) {
 void add_quantize(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
   auto* command = app.add_subcommand("quantize", "Make a network 4 bits wide");
-  command->add_option("network", flags->network, "the float network (ONNX)")->required();
+  command
+      ->add_option("network", flags->network,
+                   "the float network (ONNX), or a language model (a Hugging Face folder or GGUF)")
+      ->required();
   command->add_option("-o,--output", flags->output, "the file to write")->type_name("FILE");
   add_quantization_flags(*command, flags->quantization, "W4A16");
   command
@@ -203,6 +213,7 @@ void add_quantize(CLI::App& app, Context& context) {
       ->type_name("STYLE");
   command->add_flag("--dry-run", flags->dry_run, "print the plan and stop");
   command->add_option("--layers", flags->layers, "layers to list afterwards: worst or all");
+  add_language_flags(*command, flags->language);
   add_data_flags(*command, flags->data);
   add_common_flags(*command, context, true);
   add_html_flag(*command, context);

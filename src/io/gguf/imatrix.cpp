@@ -11,7 +11,9 @@ namespace {
 constexpr std::string_view kSums = ".in_sum2", kCounts = ".counts";
 
 void require_sums(const std::string& place, const std::string& weight, const ColumnUse& use) {
-  const auto fail = [&](const std::string& sentence) { base::fail_malformed(place + ": weight " + base::in_quotes(weight), sentence); };
+  const auto fail = [&](const std::string& sentence) {
+    base::fail_malformed(place + ": weight " + base::in_quotes(weight), sentence);
+  };
   if (use.sums.empty()) fail("has no columns");
   if (!(use.count >= 0) || !std::isfinite(use.count)) fail("has a count that is no number of tokens");
   for (const float v : use.sums)
@@ -33,7 +35,8 @@ ImportanceMatrix read_gguf_form(const File& file, const std::string& place) {
     const std::string weight = t.name.substr(0, t.name.size() - (sums ? kSums : kCounts).size());
     const auto values = t.tensor.values<float>();
     if (is_count && values.size() != 1)
-      base::fail_unsupported(place + ": weight " + base::in_quotes(weight), "has a count for each of " + std::to_string(values.size()) + " matrices");
+      base::fail_unsupported(place + ": weight " + base::in_quotes(weight),
+                             "has a count for each of " + std::to_string(values.size()) + " matrices");
     if (sums)
       m.weights[weight].sums.assign(values.begin(), values.end());
     else
@@ -66,7 +69,8 @@ ImportanceMatrix read_binary_form(base::Bytes bytes, const std::string& place, c
     const std::string weight = text("a name");
     const auto calls = in.read<int32_t>("a number of calls");
     const auto columns = in.read<int32_t>("a number of columns");
-    if (columns < 1 || calls < 0) base::fail_malformed(place + ": weight " + base::in_quotes(weight), "has no columns or a negative count");
+    if (columns < 1 || calls < 0)
+      base::fail_malformed(place + ": weight " + base::in_quotes(weight), "has no columns or a negative count");
     const base::Bytes values = in.take(static_cast<uint64_t>(columns) * 4, "sums of squares");
     ColumnUse use;
     use.count = calls;
@@ -83,13 +87,17 @@ ImportanceMatrix read_binary_form(base::Bytes bytes, const std::string& place, c
 
 }  // namespace
 
-ImportanceMatrix read_imatrix(const std::filesystem::path& path, const base::Limits& limits) {
-  const auto file = base::MappedFile::open(path);
-  const std::string place = base::printable(path.string(), 400);
-  ImportanceMatrix m = is_gguf(file->bytes()) ? read_gguf_form(read_bytes(file->bytes(), file, place, limits), place)
-                                              : read_binary_form(file->bytes(), place, limits);
+ImportanceMatrix read_imatrix_bytes(base::Bytes bytes, std::shared_ptr<const void> owner, const std::string& place,
+                                    const base::Limits& limits) {
+  ImportanceMatrix m = is_gguf(bytes) ? read_gguf_form(read_bytes(bytes, std::move(owner), place, limits), place)
+                                      : read_binary_form(bytes, place, limits);
   for (const auto& [weight, use] : m.weights) require_sums(place, weight, use);
   return m;
+}
+
+ImportanceMatrix read_imatrix(const std::filesystem::path& path, const base::Limits& limits) {
+  const auto file = base::MappedFile::open(path);
+  return read_imatrix_bytes(file->bytes(), file, base::printable(path.string(), 400), limits);
 }
 
 void write_imatrix(const ImportanceMatrix& m, base::AtomicFile& file) {
@@ -117,7 +125,8 @@ std::vector<float> column_weights(const ImportanceMatrix& m, const std::string& 
   const auto it = m.weights.find(weight);
   if (it == m.weights.end() || it->second.count <= 0) return {};
   std::vector<float> weights;
-  for (const float sum : it->second.sums) weights.push_back(static_cast<float>(static_cast<double>(sum) / it->second.count));
+  for (const float sum : it->second.sums)
+    weights.push_back(static_cast<float>(static_cast<double>(sum) / it->second.count));
   return weights;
 }
 

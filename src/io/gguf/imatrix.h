@@ -1,6 +1,7 @@
 #pragma once
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,9 +24,13 @@ struct ImportanceMatrix {
   int64_t chunks = 0, chunk_size = 0;
 };
 
-/// Reads the GGUF form or the older binary form. Throws Error naming the file and the weight: kMalformed for sums that are
-/// negative or not finite, sizes that do not fit; kUnsupported for weights of several matrices (mixtures of experts).
+/// Reads the GGUF form or the older binary form. Throws Error naming the file and the weight: kMalformed for sums that
+/// are negative or not finite, sizes that do not fit; kUnsupported for weights of several matrices (mixtures of
+/// experts).
 ImportanceMatrix read_imatrix(const std::filesystem::path& path, const base::Limits& limits);
+/// The same from bytes; `owner` keeps them alive meanwhile.
+ImportanceMatrix read_imatrix_bytes(base::Bytes bytes, std::shared_ptr<const void> owner, const std::string& place,
+                                    const base::Limits& limits);
 
 /// Writes the GGUF form.
 void write_imatrix(const ImportanceMatrix& matrix, base::AtomicFile& file);
