@@ -28,7 +28,9 @@ std::string table_of(const text::Tokenizer& tokenizer, const std::vector<int32_t
 void run(const Flags& flags, Context& context) {
   context.start();
   const text::Tokenizer tokenizer(io::read_vocabulary(flags.model, context.limits));
-  const text::EncodeOptions options{.add_special = !flags.no_special, .parse_special = flags.parse_special};
+  int64_t dropped = 0;
+  const text::EncodeOptions options{
+      .add_special = !flags.no_special, .parse_special = flags.parse_special, .dropped = &dropped};
   std::shared_ptr<const base::MappedFile> file;
   std::string_view text = flags.text;
   if (!flags.file.empty()) {
@@ -52,6 +54,9 @@ void run(const Flags& flags, Context& context) {
     add(text);
   }
   print(out);
+  if (dropped)
+    context.console->note(
+        fmt::format("{} bytes or characters of the text have no token in this vocabulary and were left out", dropped));
   if (!context.quiet) context.console->line("tokens", fmt::format("{}", tokens));
 }
 

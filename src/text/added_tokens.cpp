@@ -6,9 +6,9 @@
 namespace nibble::text {
 namespace {
 
-/// Whether a letter, mark, digit or connector begins (ends) the text.
+/// Whether a letter, mark, digit, connector or joiner begins (ends) the text: Rust's \w.
 bool touches_word(std::string_view text, bool at_end) {
-  static const Regex kWord("\\w", "single_word");
+  static const Regex kWord("[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200C}\\x{200D}]", "single_word");
   if (text.empty()) return false;
   size_t from = at_end ? text.size() - 1 : 0;
   while (from > 0 && (text[from] & 0xC0) == 0x80) --from;

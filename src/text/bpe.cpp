@@ -46,12 +46,16 @@ BpeEncoder::BpeEncoder(const io::Vocabulary& vocabulary) : vocabulary_(vocabular
   }
 }
 
-void BpeEncoder::fail_unknown(std::string_view character) const {
+void BpeEncoder::drop(std::string_view character, int64_t* dropped) const {
+  if (dropped) {
+    ++*dropped;
+    return;
+  }
   base::fail_unsupported(vocabulary_.place, "the vocabulary has no token for " + base::in_quotes(character) +
                                                 ", and no unknown token to put in its place");
 }
 
-void BpeEncoder::split_bytes(std::string_view word, std::vector<Symbol>& symbols) const {
+void BpeEncoder::split_bytes(std::string_view word, std::vector<Symbol>& symbols, int64_t* dropped) const {
   for (const char c : word) {
     const int32_t token = byte_tokens_[static_cast<uint8_t>(c)];
     if (token >= 0) {
@@ -61,12 +65,12 @@ void BpeEncoder::split_bytes(std::string_view word, std::vector<Symbol>& symbols
           vocabulary_.fuse_unknown && !symbols.empty() && symbols.back().token == *vocabulary_.special.unk;
       if (!fuse) symbols.push_back({*vocabulary_.special.unk, 0, 0, 1});
     } else {
-      fail_unknown(std::string_view(&c, 1));
+      drop(std::string_view(&c, 1), dropped);
     }
   }
 }
 
-void BpeEncoder::split_characters(std::string_view word, std::vector<Symbol>& symbols) const {
+void BpeEncoder::split_characters(std::string_view word, std::vector<Symbol>& symbols, int64_t* dropped) const {
   bool last_unknown = false;
   while (!word.empty()) {
     const std::string_view character = word.substr(0, length_of_lead(word[0]));
@@ -87,7 +91,7 @@ void BpeEncoder::split_characters(std::string_view word, std::vector<Symbol>& sy
         symbols.push_back({*vocabulary_.special.unk, 0, 0, static_cast<uint32_t>(character.size())});
       last_unknown = true;
     } else {
-      fail_unknown(character);
+      drop(character, dropped);
     }
   }
 }
@@ -125,7 +129,7 @@ void BpeEncoder::merge(std::vector<Symbol>& symbols) const {
   }
 }
 
-void BpeEncoder::encode(std::string_view word, std::vector<int32_t>& out) const {
+void BpeEncoder::encode(std::string_view word, std::vector<int32_t>& out, int64_t* dropped) const {
   if (vocabulary_.ignore_merges) {
     const auto& whole = vocabulary_.byte_level ? words_ : ids_;
     if (const auto it = whole.find(word); it != whole.end()) {
@@ -137,9 +141,9 @@ void BpeEncoder::encode(std::string_view word, std::vector<int32_t>& out) const 
   std::vector<Symbol> symbols;
   symbols.reserve(word.size());
   if (vocabulary_.byte_level)
-    split_bytes(word, symbols);
+    split_bytes(word, symbols, dropped);
   else
-    split_characters(word, symbols);
+    split_characters(word, symbols, dropped);
   merge(symbols);
   for (const Symbol& s : symbols)
     if (s.bytes) out.push_back(s.token);

@@ -19,9 +19,10 @@ class BpeEncoder {
   /// Keeps a reference; throws Error(kMalformed) for a vocabulary whose tokens are not unique.
   explicit BpeEncoder(const io::Vocabulary& vocabulary);
 
-  /// Appends the tokens of a word: bytes where the vocabulary is byte-level, else valid UTF-8. Throws
-  /// Error(kUnsupported) for a character that has no token where the vocabulary has no unknown token.
-  void encode(std::string_view word, std::vector<int32_t>& out) const;
+  /// Appends the tokens of a word: bytes where the vocabulary is byte-level, else valid UTF-8. Characters (bytes)
+  /// without a token, where the vocabulary has no unknown token, are an Error(kUnsupported); with `dropped`, they are
+  /// left out and counted there.
+  void encode(std::string_view word, std::vector<int32_t>& out, int64_t* dropped) const;
 
  private:
   struct Symbol {
@@ -31,14 +32,14 @@ class BpeEncoder {
   struct Ranked {
     int32_t rank, result;
   };
-  void split_bytes(std::string_view word, std::vector<Symbol>& symbols) const;
-  void split_characters(std::string_view word, std::vector<Symbol>& symbols) const;
+  void split_bytes(std::string_view word, std::vector<Symbol>& symbols, int64_t* dropped) const;
+  void split_characters(std::string_view word, std::vector<Symbol>& symbols, int64_t* dropped) const;
   void merge(std::vector<Symbol>& symbols) const;
   const Ranked* rank_of(int32_t left, int32_t right) const {
     const auto it = merges_.find(static_cast<uint64_t>(left) << 32 | static_cast<uint32_t>(right));
     return it == merges_.end() ? nullptr : &it->second;
   }
-  [[noreturn]] void fail_unknown(std::string_view character) const;
+  void drop(std::string_view character, int64_t* dropped) const;
 
   const io::Vocabulary& vocabulary_;
   std::unordered_map<std::string_view, int32_t> ids_;

@@ -25,8 +25,15 @@ std::string collapsed(std::string_view text) {
   std::string out;
   for (const char c : text)
     if (c != ' ' || (!out.empty() && out.back() != ' ')) out += c;
-  if (!out.empty() && out.back() == ' ') out.pop_back();
-  return out;
+  // SentencePiece drops them at the end after it has written spaces as marks, so that marks of the text go too.
+  for (;;) {
+    if (out.ends_with(' '))
+      out.pop_back();
+    else if (out.ends_with(io::kSpaceMark))
+      out.resize(out.size() - io::kSpaceMark.size());
+    else
+      return out;
+  }
 }
 
 std::string stripped(std::string_view text, bool left, bool right) {

@@ -1,7 +1,10 @@
 // Patterns of tokenizer files, written for Oniguruma or Rust's regex, as pcre2 reads them with UTF and UCP.
 //
 // pcre2's \s also takes U+180E; the others' is White_Space: U+0009 ... U+000D, U+0085 and the separators \p{Z}. Its \w
-// lacks marks and connector punctuation. What differs and cannot be rewritten in place is refused.
+// has all numbers and no marks; Oniguruma's is Alphabetic, marks, decimal digits and connectors, and outside classes
+// the six other numbers of Latin-1 too. Its \p{Han} also takes characters that several scripts share. All of this was
+// compared character by character (tests/interop/tokenizers_test.py). What differs and cannot be rewritten in place is
+// refused.
 #include "base/error.h"
 #include "text/regex.h"
 
@@ -9,7 +12,8 @@ namespace nibble::text {
 namespace {
 
 constexpr std::string_view kSpace = "\\t-\\r\\x{85}\\p{Z}";
-constexpr std::string_view kWord = "\\p{L}\\p{M}\\p{Nd}\\p{Pc}";
+constexpr std::string_view kWord = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
+constexpr std::string_view kWordAlone = "\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}";  // of \w outside classes
 
 bool is_letter_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
 
@@ -83,11 +87,17 @@ class Translator {
     if (c == 's' || c == 'S') {
       replace(kSpace, c == 'S');
     } else if (c == 'w' || c == 'W') {
-      replace(kWord, c == 'W');
+      replace(in_class_ ? std::string(kWord) : std::string(kWord) + std::string(kWordAlone), c == 'W');
     } else if (c == 'p' || c == 'P') {
       const size_t close = pattern_.find('}', at_);
       if (pattern_.substr(at_ + 2, 1) != "{" || close == std::string_view::npos) refuse("a property without braces");
-      copy(close + 1 - at_);
+      const std::string_view name = pattern_.substr(at_ + 3, close - at_ - 3);
+      if (name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_&") != std::string_view::npos)
+        refuse("the property " + base::in_quotes(name));
+      // A category has one letter or two. Other names are scripts, but for these.
+      const bool script = name.size() > 2 && name != "Any" && name != "Alphabetic";
+      out_ += std::string("\\") + c + "{" + (script ? "sc:" : "") + std::string(name) + "}";
+      at_ = close + 1;
     } else if (c == 'x') {
       const bool braces = pattern_.substr(at_ + 2, 1) == "{";
       const size_t close = pattern_.find('}', at_);

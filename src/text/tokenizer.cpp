@@ -75,15 +75,17 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, const EncodeOption
   std::vector<int32_t> cached;
   const auto encode_word = [&](std::string_view word) {
     if (p.sentencepiece) return p.sentencepiece->encode(word, out);
-    if (word.size() > kLongestCached) return p.bpe->encode(word, out);
+    if (word.size() > kLongestCached) return p.bpe->encode(word, out, options.dropped);
     if (const auto it = cache.find(std::string(word)); it != cache.end()) {
       const auto begin = cached.begin() + static_cast<ptrdiff_t>(it->second.first);
       out.insert(out.end(), begin, begin + static_cast<ptrdiff_t>(it->second.second));
       return;
     }
     const size_t before = out.size();
-    p.bpe->encode(word, out);
-    if (cache.size() == kMostCached) return;
+    const int64_t dropped = options.dropped ? *options.dropped : 0;
+    p.bpe->encode(word, out, options.dropped);
+    const bool whole = !options.dropped || dropped == *options.dropped;  // what is dropped is counted each time
+    if (!whole || cache.size() == kMostCached) return;
     cache.emplace(word, std::pair(cached.size(), out.size() - before));
     cached.insert(cached.end(), out.begin() + static_cast<ptrdiff_t>(before), out.end());
   };

@@ -12,9 +12,12 @@ namespace nibble::text {
 
 /// What encoding does beyond the text itself.
 struct EncodeOptions {
-  bool add_special = true;  ///< puts the vocabulary's `prefix` and `suffix` (BOS, EOS) around the tokens
-  bool parse_special =
-      false;  ///< control tokens spelled in the text become those tokens: for prompts that templates made
+  bool add_special = true;     ///< puts the vocabulary's `prefix` and `suffix` (BOS, EOS) around the tokens
+  bool parse_special = false;  ///< control tokens spelled in the text become those tokens: for prompts of templates
+  /// Characters (bytes, in a byte-level vocabulary) for which there is neither a token nor an unknown token are an
+  /// Error; but where this is given, they are left out, as llama.cpp and Hugging Face's tokenizers do, and counted
+  /// here.
+  int64_t* dropped = nullptr;
 };
 
 /// Text to tokens and back, as the model was trained with. Everything is const and may be used from several threads.
@@ -31,8 +34,8 @@ class Tokenizer {
   size_t size() const { return vocabulary().size(); }
 
   /// The tokens of a text. Bytes that are not UTF-8 are U+FFFD first, as Python's errors="replace" has it. Throws
-  /// Error(kUnsupported) for a character that the vocabulary cannot say, kLimit where a regular expression needs too
-  /// much.
+  /// Error(kUnsupported) for a character that the vocabulary has no token for, kLimit where a regular expression needs
+  /// too much.
   std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const;
 
   /// The text of tokens; bytes that are not UTF-8 come out as U+FFFD. `skip_special` leaves control tokens out. Throws

@@ -56,6 +56,19 @@ void check_vectors(const Tokenizer& tokenizer, const std::string& name) {
   }
 }
 
+TEST(Vectors, of_a_tokenizer_json_agree) {
+  NIBBLE_REQUIRE_SHARED_DATA();
+  const auto folder = test::shared_data() / "lm" / "tokenizers";
+  check_vectors(Tokenizer(io::read_vocabulary(folder / "smollm2-tokenizer.json", {})), "smollm2");
+}
+
+TEST(Vectors, of_the_original_files_agree) {
+  NIBBLE_REQUIRE_SHARED_DATA();
+  const auto folder = test::shared_data() / "lm" / "tokenizers";
+  check_vectors(Tokenizer(io::read_vocabulary(folder / "gpt2" / "vocab.json", {})), "ggml-vocab-gpt-2.gguf");
+  check_vectors(Tokenizer(io::read_vocabulary(folder / "llama2" / "tokenizer.model", {})), "ggml-vocab-llama-spm.gguf");
+}
+
 class GgufVectors : public testing::TestWithParam<const char*> {};
 
 TEST_P(GgufVectors, Agree) {

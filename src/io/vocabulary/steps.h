@@ -16,7 +16,7 @@ struct Normalizer {
     kReplace,         ///< replaces every `pattern` by `content`
     kNfc,             ///< Unicode's canonical composition
     kNfd,             ///< Unicode's canonical decomposition
-    kCollapseSpaces,  ///< drops spaces at both ends and all but one of a run
+    kCollapseSpaces,  ///< drops spaces at both ends (and U+2581 at the end) and all but one of a run
     kStrip,           ///< drops white space at the start (`left`) and the end (`right`)
   };
   Kind kind = Kind::kPrepend;

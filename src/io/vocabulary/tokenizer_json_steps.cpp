@@ -92,10 +92,13 @@ void add_pretokenizer(const Json& json, const std::string& place, std::vector<Pr
     out.push_back(
         split_at(flag_of(json, "individual_digits", false, place) ? "\\p{N}" : "\\p{N}+", Behavior::kIsolated));
   } else if (type == "Whitespace") {
-    out.push_back(split_at("\\w+|[^\\w\\s]+", Behavior::kRemoved, true));
+    // Its \w+|[^\w\s]+ is Rust's, whose word characters these are.
+    const std::string word = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200C}\\x{200D}";
+    out.push_back(split_at("[" + word + "]+|[^" + word + "\\s]+", Behavior::kRemoved, true));
   } else if (type == "WhitespaceSplit") {
     out.push_back(split_at("\\s", Behavior::kRemoved));
   } else if (type == "Punctuation") {
+    // The original knows the punctuation of an old version of Unicode; some hundred marks of rare scripts came later.
     out.push_back(
         split_at("[!-\\/:-@\\[-`{-~\\p{P}]", read_behavior(text_of(json, "behavior", "Isolated", place), place)));
   } else if (type == "CharDelimiterSplit") {
