@@ -16,7 +16,9 @@ struct DatasetOptions {
   /// How images become inputs, "resize=256,crop=224,scale=1/255,order=rgb,layout=nchw" (docs/guide.md); empty: what
   /// NAME.data.json beside the network or its metadata says, else assumed from the input's shape and noted.
   std::string preprocessing = {};
-  /// Where labels come from: auto, none, folders, prefix-number, pattern:REGEX or the path of a file.
+  /// How sound becomes inputs, "rate=16000,frame=512,context=64,hop=512,run=on"; empty: as above.
+  std::string audio = {};
+  /// Where labels come from: auto, none, folders, prefix-number, pattern:REGEX, column:NAME or the path of a file.
   std::string labels = "auto";
   std::optional<uint64_t> shuffle = {};  ///< seed of the order; std::nullopt: as stored
   int64_t skip = 0;                      ///< samples left out at the front
@@ -25,8 +27,8 @@ struct DatasetOptions {
   int threads = 0;                       ///< 0: every core that this process may use
 };
 
-/// Samples for a network with one input: a folder or zip of images, one image, CIFAR binary, MNIST idx (gzipped too),
-/// .npy or .npz, found out from the content.
+/// Samples for a network: a folder, zip or tar of images or of .wav, one image or .wav, CIFAR binary, MNIST idx
+/// (gzipped too), .csv, .tsv, .npy or .npz, found out from the content (tables from the name).
 class NIBBLE_API Dataset {
  public:
   /// Throws Error.

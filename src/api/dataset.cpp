@@ -11,22 +11,9 @@ namespace nibble {
 namespace {
 
 data::DatasetOptions options_for(const Network::Impl& network, const DatasetOptions& options) {
-  const graph::Graph& graph = network.graph;
-  data::DatasetOptions o;
-  o.preprocessing = options.preprocessing.empty() ? network.description.preprocessing
-                                                  : data::parse_preprocessing(options.preprocessing);
-  o.labels = data::parse_labels(options.labels);
-  o.inputs = data::inputs_of(graph);
-  o.class_names = network.description.classes;
-  if (!graph.outputs.empty()) {
-    const graph::Value& output = graph.value(graph.outputs[0]);
-    if (output.shape_known && output.shape.size() == 2 && output.shape[1] > 0) o.classes = output.shape[1];
-  }
-  o.seed = options.shuffle;
-  o.offset = options.skip;
-  o.limit = options.samples;
-  o.skip_bad = options.skip_bad;
-  return o;
+  return data::options_for(network.graph, network.description,
+                           {options.preprocessing, options.audio, options.labels, "", options.shuffle, options.skip,
+                            options.samples, options.skip_bad});
 }
 
 }  // namespace

@@ -72,8 +72,13 @@ void add_data_flags(CLI::App& command, DataFlags& flags) {
                   "(default: NAME.data.json beside the network)")
       ->type_name("STEPS");
   command
+      .add_option("--audio", flags.audio,
+                  "how sound becomes input: rate=16000,frame=512,context=64,hop=512,run=on (default: NAME.data.json, "
+                  "else frames of the input's length)")
+      ->type_name("SETTINGS");
+  command
       .add_option("--labels", flags.labels,
-                  "where labels come from: auto, none, folders, prefix-number, pattern:REGEX or a file")
+                  "where labels come from: auto, none, folders, prefix-number, pattern:REGEX, column:NAME or a file")
       ->type_name("FROM");
   command
       .add_option(
@@ -116,30 +121,16 @@ Network open_network(const std::filesystem::path& path, Context& context) {
 
 std::unique_ptr<data::Dataset> open_data(const std::filesystem::path& path, const DataFlags& flags,
                                          const Network& network, Context& context) {
-  const graph::Graph& graph = network.graph;
-  data::DatasetOptions options;
-  if (!flags.preprocess.empty())
-    options.preprocessing = data::parse_preprocessing(flags.preprocess);
-  else
-    options.preprocessing = network.description.preprocessing;
-  options.labels = data::parse_labels(flags.labels);
-  options.references = data::parse_references(flags.references);
-  options.inputs = data::inputs_of(graph);
+  data::DataChoice choice{flags.preprocess, flags.audio,  flags.labels, flags.references,
+                          flags.seed,       flags.offset, std::nullopt, flags.skip_bad};
+  if (flags.samples > 0) choice.limit = flags.samples;
+  data::DatasetOptions options = data::options_for(network.graph, network.description, choice);
   if (!flags.input_name.empty()) {
     if (options.inputs.size() > 1)
       base::fail_usage("--input", "is for networks with one input; this one has " +
                                       std::to_string(options.inputs.size()) + ", each fed by the array of its name");
     options.inputs[0].name = flags.input_name;
   }
-  options.class_names = network.description.classes;
-  if (!graph.outputs.empty()) {
-    const graph::Value& output = graph.value(graph.outputs[0]);
-    if (output.shape_known && output.shape.size() == 2 && output.shape[1] > 0) options.classes = output.shape[1];
-  }
-  options.seed = flags.seed;
-  options.offset = flags.offset;
-  if (flags.samples > 0) options.limit = flags.samples;
-  options.skip_bad = flags.skip_bad;
   auto dataset = data::open_dataset(path, options, context.limits);
   context.console->line("data", dataset->describe());
   for (const std::string& note : dataset->notes()) context.console->note(note);

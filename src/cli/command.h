@@ -57,7 +57,7 @@ std::vector<eval::InputFile> hashed_inputs(const std::vector<std::pair<std::stri
 
 /// The flags that say what the data is and how it becomes input.
 struct DataFlags {
-  std::string preprocess, labels = "auto", references, input_name;
+  std::string preprocess, audio, labels = "auto", references, input_name;
   int64_t samples = 0, offset = 0;
   std::optional<uint64_t> seed;
   bool skip_bad = false;

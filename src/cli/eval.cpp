@@ -114,7 +114,8 @@ void run(const Flags& flags, Context& context) {
   Network network = open_network(flags.network, context);
   std::optional<Network> baseline;
   if (!flags.baseline.empty()) baseline = open_network(flags.baseline, context);
-  if (baseline && !network.description.preprocessing && baseline->description.preprocessing)
+  if (baseline && !network.description.preprocessing && !network.description.audio &&
+      (baseline->description.preprocessing || baseline->description.audio))
     network.description = baseline->description;
 
   eval::Report report;
@@ -194,8 +195,9 @@ void add_eval(CLI::App& app, Context& context) {
                    "the quantized network, or with --scheme a float one that is quantized in memory")
       ->required();
   command->add_option("--baseline", flags->baseline, "the float network to compare with")->type_name("FILE");
-  command->add_option("--data", flags->data_path, "the data: a folder or zip of images, CIFAR, MNIST idx, .npy, .npz; a text for language "
-                                             "models")
+  command
+      ->add_option("--data", flags->data_path,
+                   "the data: a folder, zip or tar of images, .wav or .npz, CIFAR, MNIST idx, .csv, .npy, .npz; a text for language models")
       ->required()
       ->type_name("DATA");
   command->add_flag("--layers", flags->layers, "list every layer's error");

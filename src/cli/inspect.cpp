@@ -189,6 +189,7 @@ void run(const Flags& flags, Context& context) {
   }
   if (network.description.preprocessing)
     line("data", "preprocessing " + data::to_text(*network.description.preprocessing));
+  if (network.description.audio) line("data", "audio " + data::to_text(*network.description.audio));
   if (quantized || context.verbose) {
     Table table;
     table.row({"layer", "operator", "shape", "format", "bits", "bytes"});

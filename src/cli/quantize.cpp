@@ -113,7 +113,7 @@ void run(Flags flags, Context& context) {
   const auto results =
       quant::apply(q.graph, q.plan, q.calibration ? &*q.calibration : nullptr, *context.pool, *context.console);
   q.graph.metadata["nibble.float_bytes"] = std::to_string(network.file_bytes);
-  if (network.description.preprocessing || !network.description.classes.empty())
+  if (!network.description.empty())
     q.graph.metadata[std::string(data::kDescriptionMetadataKey)] = data::to_text(network.description);
 
   model::SaveOptions save;

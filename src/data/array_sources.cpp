@@ -114,9 +114,11 @@ class RunSource final : public Source {
   std::string place(int64_t index) const override { return members_->place(at(index)); }
   std::vector<std::string> notes() const override {
     const size_t ignored = members_->names().size() - runs_.size();
-    if (ignored == 0) return {};
-    return {members_->whole() + ": " + std::to_string(ignored) + (ignored == 1 ? " file is" : " files are") +
-            " no .npz and left out"};
+    std::vector<std::string> notes = members_->notes();
+    if (ignored)
+      notes.push_back(members_->whole() + ": " + std::to_string(ignored) + (ignored == 1 ? " file is" : " files are") +
+                      " no .npz and left out");
+    return notes;
   }
   Reading read(int64_t index, io::Orientation) const override {
     const Content content = members_->read(at(index));

@@ -95,12 +95,32 @@ std::optional<Preprocessing> assumed_preprocessing(const Shape& shape) {
   return p;
 }
 
+DatasetOptions options_for(const graph::Graph& network, const DataDescription& description, const DataChoice& choice) {
+  DatasetOptions options;
+  options.preprocessing =
+      choice.preprocessing.empty() ? description.preprocessing : parse_preprocessing(choice.preprocessing);
+  options.audio = choice.audio.empty() ? description.audio.value_or(Audio{}) : parse_audio(choice.audio);
+  options.labels = parse_labels(choice.labels);
+  options.references = parse_references(choice.references);
+  options.inputs = inputs_of(network);
+  options.class_names = description.classes;
+  if (!network.outputs.empty()) {
+    const graph::Value& output = network.value(network.outputs[0]);
+    if (output.shape_known && output.shape.size() == 2 && output.shape[1] > 0) options.classes = output.shape[1];
+  }
+  options.seed = choice.seed;
+  options.offset = choice.offset;
+  options.limit = choice.limit;
+  options.skip_bad = choice.skip_bad;
+  return options;
+}
+
 std::unique_ptr<Dataset> open_dataset(const std::filesystem::path& path, const DatasetOptions& options,
                                       const base::Limits& limits) {
   std::unique_ptr<Dataset> set(new Dataset);
   set->options_ = options;
   set->limits_ = limits;
-  set->source_ = open_source(path, options.inputs, limits);
+  set->source_ = open_source(path, options.inputs, {options.audio, options.labels.column}, limits);
   const Source& source = *set->source_;
   const std::optional<Shape>& wanted = options.inputs.at(0).shape;
   set->notes_ = source.notes();
@@ -121,7 +141,7 @@ std::unique_ptr<Dataset> open_dataset(const std::filesystem::path& path, const D
     }
     check(*set->preprocessing_, "preprocessing", limits);
   } else if (options.preprocessing) {
-    set->notes_.push_back("arrays are taken as they are; the preprocessing " + to_text(*options.preprocessing) +
+    set->notes_.push_back("numbers are taken as they are; the preprocessing " + to_text(*options.preprocessing) +
                           " is for images and is not applied");
   }
   set->labels_ = find_labels(source, options.labels, options.class_names, options.classes, limits);
@@ -147,7 +167,8 @@ bool Dataset::holds_runs() const { return source_->holds_runs(); }
 bool Dataset::sizes_vary() const {
   const std::optional<Shape>& wanted = options_.inputs[0].shape;
   const bool any_size = !wanted || std::find(wanted->begin(), wanted->end(), tensor::kUnknown) != wanted->end();
-  return any_size && source_->images_vary() && preprocessing_->resize == Size{} && preprocessing_->crop == Size{};
+  return any_size && source_->sizes_vary() &&
+         (!preprocessing_ || (preprocessing_->resize == Size{} && preprocessing_->crop == Size{}));
 }
 int64_t Dataset::fixed_batch(const graph::Graph& network) const {
   const int64_t fixed = network.fixed_batch();

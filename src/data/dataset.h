@@ -9,6 +9,8 @@
 
 #include "base/limits.h"
 #include "base/thread_pool.h"
+#include "data/audio.h"
+#include "data/description.h"
 #include "data/input.h"
 #include "data/labels.h"
 #include "data/preprocessing.h"
@@ -21,6 +23,7 @@ struct DatasetOptions {
   /// How images become the only input. Absent: assumed from its shape (resized to its height and width, RGB or grey
   /// after its channels, x / 255), which notes() says. Not applied to arrays (.npy, .npz), which notes() says too.
   std::optional<Preprocessing> preprocessing;
+  Audio audio;  ///< how sound is cut
   LabelOptions labels;
   ReferenceOptions references;
   /// The network's inputs, at least one; several take .npz.
@@ -36,6 +39,17 @@ struct DatasetOptions {
   /// An image that cannot be decoded is left out and counted, not an Error.
   bool skip_bad = false;
 };
+
+/// What a user says about data, as text; empty says nothing.
+struct DataChoice {
+  std::string preprocessing, audio, labels = "auto", references;
+  std::optional<uint64_t> seed;
+  int64_t offset = 0;
+  std::optional<int64_t> limit;
+  bool skip_bad = false;
+};
+/// The options for a network: what the user says wins over what the network's description says.
+DatasetOptions options_for(const graph::Graph& network, const DataDescription& description, const DataChoice& choice);
 
 struct Sample {
   std::vector<tensor::Tensor> inputs;  ///< by network input, in its element type; without batch dimension unless a run
@@ -69,7 +83,7 @@ class Dataset {
   bool has_references() const { return references_ != nullptr; }
   /// Whether every sample is a whole run: batches then hold one sample, whatever batch the network takes.
   bool holds_runs() const;
-  /// Whether images may differ in size once they are preprocessed, so that each is a batch of its own.
+  /// Whether samples may differ in size (images once they are preprocessed), so that each is a batch of its own.
   bool sizes_vary() const;
   /// How many samples a batch for this network must have: one where each is a whole run or has a size of its own, else
   /// what the network fixes, or tensor::kUnknown: any number.
@@ -113,8 +127,9 @@ class Dataset {
   std::unique_ptr<Skipped> skipped_;
 };
 
-/// Opens a folder or zip of images, one image, a CIFAR binary file, an MNIST idx file (gzipped or not), .npy or .npz
-/// with the samples stacked, or a folder or zip of .npz files that are a whole run each; found out from the content.
+/// Opens a folder, zip or tar of images or of .wav files, one of these, a CIFAR binary file, an MNIST idx file (gzipped
+/// or not), .npy or .npz with the samples stacked, a .csv or .tsv with a sample a row, or a folder, zip or tar of .npz
+/// files that are a whole run each; found out from the content, tables from the name.
 /// Throws Error.
 std::unique_ptr<Dataset> open_dataset(const std::filesystem::path& path, const DatasetOptions& options,
                                       const base::Limits& limits);

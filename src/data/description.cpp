@@ -16,6 +16,8 @@ DataDescription parse_description(std::string_view text, const std::string& plac
     if (key == "preprocessing") {
       description.preprocessing = preprocessing_from_json(value, where);
       check(*description.preprocessing, where, limits);
+    } else if (key == "audio") {
+      description.audio = audio_from_json(value, where);
     } else if (key == "classes") {
       std::set<std::string> seen;
       for (const io::Json& name : value.array(where)) {
@@ -24,7 +26,7 @@ DataDescription parse_description(std::string_view text, const std::string& plac
           base::fail_malformed(where, "class " + base::in_quotes(description.classes.back()) + " comes twice");
       }
     } else {
-      base::fail_malformed(where, "there is no such key", "the keys are preprocessing and classes");
+      base::fail_malformed(where, "there is no such key", "the keys are preprocessing, audio and classes");
     }
   }
   return description;
@@ -33,6 +35,7 @@ DataDescription parse_description(std::string_view text, const std::string& plac
 std::string to_text(const DataDescription& description) {
   io::Json::Object object;
   if (description.preprocessing) object.emplace_back("preprocessing", to_json(*description.preprocessing));
+  if (description.audio) object.emplace_back("audio", to_json(*description.audio));
   if (!description.classes.empty()) {
     io::Json::Array names(description.classes.begin(), description.classes.end());
     object.emplace_back("classes", std::move(names));

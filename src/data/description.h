@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/limits.h"
+#include "data/audio.h"
 #include "data/preprocessing.h"
 
 namespace nibble::data {
@@ -15,14 +16,17 @@ namespace nibble::data {
 ///     {
 ///       "preprocessing": {"order": "rgb", "resize": 256, "crop": 224, "scale": "1/255", "mean": [0.485, 0.456, 0.406],
 ///                         "std": [0.229, 0.224, 0.225], "layout": "nchw"},
+///       "audio": {"rate": 16000, "frame": 512, "context": 64, "run": true},
 ///       "classes": ["tench", "goldfish"]
 ///     }
 ///
-/// Both keys may be absent; an unknown key is an Error naming it. Keys of "preprocessing" as in parse_preprocessing;
+/// All keys may be absent; an unknown key is an Error naming it. Keys of "preprocessing" as in parse_preprocessing;
 /// sizes are N or [width, height], numbers may be strings with a fraction.
 struct DataDescription {
   std::optional<Preprocessing> preprocessing;
+  std::optional<Audio> audio;
   std::vector<std::string> classes;  ///< name of each class, in the order of the network's outputs; may be empty
+  bool empty() const { return *this == DataDescription{}; }
   bool operator==(const DataDescription&) const = default;
 };
 

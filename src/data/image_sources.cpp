@@ -18,16 +18,18 @@ class ImageSource final : public Source {
   int64_t size() const override { return static_cast<int64_t>(images_.size()); }
   std::string name(int64_t index) const override { return members_->names()[at(index)]; }
   bool holds_images() const override { return true; }
-  bool images_vary() const override { return size() > 1; }
+  bool sizes_vary() const override { return size() > 1; }
   std::string what() const override {
     return std::to_string(size()) + (size() == 1 ? " image of " : " images of ") + members_->whole();
   }
   std::string place(int64_t index) const override { return members_->place(at(index)); }
   std::vector<std::string> notes() const override {
     const size_t ignored = members_->names().size() - images_.size();
-    if (ignored == 0) return {};
-    return {members_->whole() + ": " + std::to_string(ignored) + (ignored == 1 ? " file is" : " files are") +
-            " no .jpg, .jpeg or .png and left out"};
+    std::vector<std::string> notes = members_->notes();
+    if (ignored)
+      notes.push_back(members_->whole() + ": " + std::to_string(ignored) + (ignored == 1 ? " file is" : " files are") +
+                      " no .jpg, .jpeg or .png and left out");
+    return notes;
   }
   Reading read(int64_t index, io::Orientation orientation) const override {
     const Content content = members_->read(at(index));

@@ -9,9 +9,11 @@ std::vector<Input> inputs_of(const graph::Graph& graph) {
   std::vector<Input> inputs;
   for (const graph::ValueId id : graph.inputs) {
     const graph::Value& value = graph.value(id);
-    Input input{value.name, value.dtype, std::nullopt};
-    if (value.shape_known && !value.shape.empty())
+    Input input{value.name, value.dtype, std::nullopt, tensor::kUnknown};
+    if (value.shape_known && !value.shape.empty()) {
+      input.batch = value.shape[0];
       input.shape = tensor::Shape(value.shape.begin() + 1, value.shape.end());
+    }
     inputs.push_back(std::move(input));
   }
   return inputs;

@@ -14,6 +14,7 @@ struct Input {
   tensor::DType dtype = tensor::DType::f32;
   /// Without its batch dimension; kUnknown where any size will do. Absent: unknown.
   std::optional<tensor::Shape> shape;
+  int64_t batch = tensor::kUnknown;  ///< the batch dimension, where the network fixes it
 };
 
 /// The inputs of a network, in its order. Throws Error(kUnsupported) for a network without any.

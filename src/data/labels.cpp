@@ -117,6 +117,22 @@ bool look_like_prefix_numbers(const std::vector<std::string>& names) {
   return all_have_letters || numbers.size() < names.size();
 }
 
+Labels from_words(const Source& source, const std::vector<std::string>& class_names, const std::string& place) {
+  const std::vector<std::string> words = source.label_words();
+  const std::set<std::string> distinct(words.begin(), words.end());
+  const std::vector<std::string> sorted(distinct.begin(), distinct.end());
+  // Words are numbered in their sorted order; numbers with a fraction are measurements, not classes.
+  const bool any_number = std::any_of(sorted.begin(), sorted.end(), [](const std::string& w) {
+    return !w.empty() && w.find_first_not_of("0123456789.+-eE") == std::string::npos;
+  });
+  const WordMeaning meaning = meaning_of(sorted, class_names, !any_number, place);
+  Labels labels;
+  for (const std::string& word : words) labels.of_sample.push_back(label_of(word, meaning, class_names, sorted));
+  labels.origin =
+      source.label_words_origin() + ", " + base::in_quotes(words[0]) + " = " + std::to_string(labels.of_sample[0]);
+  return labels;
+}
+
 bool all_below(const std::vector<int64_t>& labels, int64_t classes) {
   return classes == 0 || std::all_of(labels.begin(), labels.end(), [&](int64_t l) { return l < classes; });
 }
@@ -124,6 +140,7 @@ bool all_below(const std::vector<int64_t>& labels, int64_t classes) {
 Labels detect(const Source& source, const std::vector<std::string>& class_names, int64_t classes,
               const base::Limits& limits, const std::string& place) {
   if (auto own = source.own_labels(); !own.empty()) return {std::move(own), source.own_labels_origin()};
+  if (!source.label_words().empty()) return from_words(source, class_names, place);
   const std::vector<std::string> names = names_of(source);
   const bool in_folders =
       std::all_of(names.begin(), names.end(), [](const std::string& n) { return n.find('/') != n.npos; });
@@ -151,13 +168,17 @@ Labels detect(const Source& source, const std::vector<std::string>& class_names,
 
 LabelOptions parse_labels(std::string_view text) {
   LabelOptions options;
-  constexpr std::string_view kPatternPrefix = "pattern:";
+  constexpr std::string_view kPatternPrefix = "pattern:", kColumnPrefix = "column:";
   if (text == "auto") return options;
   if (text == "none")
     options.from = LabelOptions::From::kNone;
   else if (text == "folders")
     options.from = LabelOptions::From::kFolders;
-  else if (text == "prefix-number" || text.starts_with(kPatternPrefix)) {
+  else if (text.starts_with(kColumnPrefix)) {
+    options.from = LabelOptions::From::kColumn;
+    options.column = text.substr(kColumnPrefix.size());
+    if (options.column.empty()) base::fail_usage("--labels column:", "needs the name or the number of a column");
+  } else if (text == "prefix-number" || text.starts_with(kPatternPrefix)) {
     options.from = LabelOptions::From::kPattern;
     options.pattern = text == "prefix-number" ? kPrefixNumber : text.substr(kPatternPrefix.size());
     const std::string place = "--labels " + base::in_quotes(text);
@@ -169,7 +190,8 @@ LabelOptions parse_labels(std::string_view text) {
     }
   } else {
     if (text.empty())
-      base::fail_usage("--labels", "is empty", "give auto, none, folders, prefix-number, pattern:REGEX or a file");
+      base::fail_usage("--labels", "is empty",
+                       "give auto, none, folders, prefix-number, pattern:REGEX, column:NAME or a file");
     options.from = LabelOptions::From::kFile;
     options.file = text;
   }
@@ -191,6 +213,11 @@ Labels find_labels(const Source& source, const LabelOptions& options, const std:
       break;
     case LabelOptions::From::kPattern:
       labels = from_pattern(names_of(source), options.pattern, class_names, limits, place);
+      break;
+    case LabelOptions::From::kColumn:
+      if (source.label_words().empty())
+        base::fail_usage("--labels column:" + options.column, place + " is no table, or has no such column");
+      labels = from_words(source, class_names, place);
       break;
     case LabelOptions::From::kFile:
       labels = read_label_file(options.file, names_of(source), class_names, limits);

@@ -19,18 +19,20 @@ struct LabelOptions {
     kNone,     ///< no labels, whatever the data offers
     kFolders,  ///< the top folder of each sample's name is its class
     kPattern,  ///< the first group of a regular expression over the sample's file name (without folders)
+    kColumn,   ///< a column of a table
     kFile,     ///< a file: .npy or idx of integers, "name,label" lines, or one label a line in the samples' order
   };
   From from = From::kDetect;
   std::string pattern;  ///< ECMAScript, exactly one group
   std::filesystem::path file;
+  std::string column;  ///< its name or its number from 1
 };
 
 /// The regular expression behind the shorthand `prefix-number`: the leading digits of the file name.
 inline constexpr std::string_view kPrefixNumber = "^([0-9]+)";
 
-/// Parses what --labels takes: `auto`, `none`, `folders`, `prefix-number`, `pattern:REGEX`, or a file's path. Throws
-/// Error(kUsage) for a pattern that does not compile or has not exactly one group.
+/// Parses what --labels takes: `auto`, `none`, `folders`, `prefix-number`, `pattern:REGEX`, `column:NAME`, or a file's
+/// path. Throws Error(kUsage) for a pattern that does not compile or has not exactly one group.
 LabelOptions parse_labels(std::string_view text);
 
 /// A label for every sample, or none at all, and the sentence that says how they were found.

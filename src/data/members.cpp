@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "io/tar/tar.h"
 #include "io/zip/zip.h"
 
 namespace nibble::data {
@@ -61,6 +62,26 @@ class ZipMembers final : public Members {
   std::vector<size_t> entries_;  // of the archive, by member
 };
 
+class TarMembers final : public Members {
+ public:
+  TarMembers(const std::shared_ptr<const base::MappedFile>& file, const base::Limits& limits)
+      : Members(file->path().string()),
+        tar_(std::make_shared<const io::TarFile>(file->bytes(), file, file->path().string(), limits)) {
+    for (size_t i = 0; i < tar_->entries().size(); ++i)
+      if (take(tar_->entries()[i].name)) entries_.push_back(i);
+  }
+  Content read(size_t index) const override { return {tar_->entries()[entries_.at(index)].bytes, tar_}; }
+  std::string place(size_t index) const override { return tar_->place_of(entries_.at(index)); }
+  std::vector<std::string> notes() const override {
+    if (tar_->left_out() == 0) return {};
+    return {whole() + ": " + std::to_string(tar_->left_out()) + " entries are links or devices and left out"};
+  }
+
+ private:
+  std::shared_ptr<const io::TarFile> tar_;
+  std::vector<size_t> entries_;  // of the archive, by member
+};
+
 class OneFile final : public Members {
  public:
   explicit OneFile(std::shared_ptr<const base::MappedFile> file)
@@ -88,6 +109,7 @@ std::shared_ptr<const Members> open_members(const fs::path& path, const base::Li
   if (fs::is_directory(path, ignored)) return std::make_shared<FolderMembers>(path);
   const auto file = base::MappedFile::open(path);
   if (io::is_zip(file->bytes())) return std::make_shared<ZipMembers>(file, limits);
+  if (io::is_tar(file->bytes())) return std::make_shared<TarMembers>(file, limits);
   return std::make_shared<OneFile>(file);
 }
 

@@ -25,6 +25,8 @@ class Members {
   virtual Content read(size_t index) const = 0;
   /// "images.zip: cat.jpg", for messages about one file.
   virtual std::string place(size_t index) const = 0;
+  /// What was left out when the archive was opened; sentences.
+  virtual std::vector<std::string> notes() const { return {}; }
   /// Whether this is one file that was named itself, whatever it is called.
   virtual bool named_itself() const { return false; }
   /// The folder or archive itself, for messages.
@@ -40,7 +42,7 @@ class Members {
   std::string whole_;
 };
 
-/// The files of a folder, of a zip file, or a file alone.
+/// The files of a folder, of a zip or tar file, or a file alone.
 std::shared_ptr<const Members> open_members(const std::filesystem::path& path, const base::Limits& limits);
 
 }  // namespace nibble::data

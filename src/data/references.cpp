@@ -101,10 +101,10 @@ std::unique_ptr<References> renamed(const fs::path& data, const Source& source, 
   if (member_of.empty())
     base::fail_malformed(members->whole(), "no file's name holds " + base::in_quotes(options.from),
                          "--references FROM=TO replaces FROM in a sample's name by TO");
-  return std::make_unique<ImageReferences>(members, std::move(member_of),
-                                           "references are the images called " + base::in_quotes(options.to) +
-                                               " for " + base::in_quotes(options.from),
-                                           limits);
+  return std::make_unique<ImageReferences>(
+      members, std::move(member_of),
+      "references are the images called " + base::in_quotes(options.to) + " for " + base::in_quotes(options.from),
+      limits);
 }
 
 std::unique_ptr<References> by_name(const fs::path& path, const Source& source, const base::Limits& limits) {
@@ -167,8 +167,8 @@ std::unique_ptr<References> texts_of(std::string_view text, const std::string& p
   }
   if (!named) {
     if (static_cast<int64_t>(lines.size()) != source.size())
-      base::fail_malformed(place, "has " + std::to_string(lines.size()) + " lines for " +
-                                      std::to_string(source.size()) + " samples");
+      base::fail_malformed(
+          place, "has " + std::to_string(lines.size()) + " lines for " + std::to_string(source.size()) + " samples");
     texts.assign(lines.begin(), lines.end());
   }
   return std::make_unique<TextReferences>(std::move(texts), "reference texts of " + place);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/limits.h"
+#include "data/audio.h"
 #include "data/input.h"
 #include "data/members.h"
 #include "io/image/image.h"
@@ -28,14 +29,17 @@ class Source {
   virtual std::string name(int64_t index) const { return "#" + std::to_string(index); }
   virtual Reading read(int64_t index, io::Orientation orientation) const = 0;
   virtual bool holds_images() const = 0;
-  /// Whether the images may differ in size.
-  virtual bool images_vary() const { return false; }
+  /// Whether samples may differ in size.
+  virtual bool sizes_vary() const { return false; }
   /// Whether a sample is a whole run, its arrays complete with their batch dimension; else they are without.
   virtual bool holds_runs() const { return false; }
   /// The class that the file itself gives to each sample; empty where it gives none.
   virtual std::vector<int64_t> own_labels() const { return {}; }
   /// Where these come from: "labels from the file itself".
   virtual std::string own_labels_origin() const { return "labels from the file itself"; }
+  /// A word for the class of each sample, where a column of a table holds these; and where it was found.
+  virtual std::vector<std::string> label_words() const { return {}; }
+  virtual std::string label_words_origin() const { return {}; }
   /// For arrays the shape of a sample's first input.
   virtual tensor::Shape array_shape() const { return {}; }
   /// "800 images of images.zip".
@@ -51,6 +55,14 @@ std::unique_ptr<Source> open_images(std::shared_ptr<const Members> members, cons
 /// Files in .npz form, each a whole run: for every input of the network an array of its name.
 std::unique_ptr<Source> open_runs(std::shared_ptr<const Members> members, std::span<const Input> inputs,
                                   const base::Limits& limits);
+/// Sound files (.wav), cut as `audio` says.
+bool holds_sound(const Members& members);
+std::unique_ptr<Source> open_sounds(std::shared_ptr<const Members> members, std::span<const Input> inputs,
+                                    const Audio& audio, const base::Limits& limits);
+/// A table of numbers, a sample a row: CSV or TSV, with a header or without. One column may hold labels: the one of the
+/// name or number (from 1) `label_column`, else one that the header calls `labels`, `label` or `y`.
+std::unique_ptr<Source> open_table(const std::filesystem::path& path, std::span<const Input> inputs,
+                                   const std::string& label_column, const base::Limits& limits);
 /// Images in one file: CIFAR binary, MNIST idx.
 std::unique_ptr<Source> open_cifar(const std::filesystem::path& path);
 std::unique_ptr<Source> open_idx(const std::filesystem::path& path, const base::Limits& limits);
@@ -62,9 +74,15 @@ std::unique_ptr<Source> open_npy(const std::filesystem::path& path, std::span<co
 std::unique_ptr<Source> open_npz(const std::filesystem::path& path, std::span<const Input> inputs,
                                  const base::Limits& limits);
 
+/// What only some sources need.
+struct SourceOptions {
+  Audio audio;
+  std::string label_column;  ///< of a table
+};
+
 /// Opens whatever `path` is. Throws Error(kUnsupported) listing what is known.
 std::unique_ptr<Source> open_source(const std::filesystem::path& path, std::span<const Input> inputs,
-                                    const base::Limits& limits);
+                                    const SourceOptions& options, const base::Limits& limits);
 
 /// The integers of a tensor of any integer dtype. Throws Error(kMalformed) for another dtype or a uint64 above 2^63-1.
 std::vector<int64_t> integers_of(const tensor::Tensor& tensor, const std::string& place);

@@ -28,8 +28,8 @@ void check_finite(const Tensor& t, const graph::Graph& graph, size_t output, con
 
 void check_alike(const std::vector<Tensor>& before, const std::vector<Tensor>& after, const graph::Graph& graph) {
   if (before.size() != after.size())
-    base::fail_unsupported("", "the networks have " + std::to_string(before.size()) + " and " +
-                                   std::to_string(after.size()) + " outputs");
+    base::fail_unsupported(
+        "", "the networks have " + std::to_string(before.size()) + " and " + std::to_string(after.size()) + " outputs");
   const auto form = [](const Tensor& t) {
     return std::string(tensor::name_of(t.dtype())) + " " + tensor::to_string(t.shape());
   };
@@ -87,7 +87,7 @@ NextBatch batches_of(const data::Dataset& dataset, const graph::Graph& network, 
       if (at > 0) progress(at);
       data::Batch data = dataset.batch(at, std::min(count, dataset.size() - at), pool);
       at += count;
-      if (data.empty()) continue;                                           // every sample of it was left out
+      if (data.empty()) continue;                                                 // every sample of it was left out
       if (fixed != tensor::kUnknown && data.size() < fixed) return std::nullopt;  // a batch that cannot be filled
       return data;
     }

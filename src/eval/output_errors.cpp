@@ -16,9 +16,7 @@ void ErrorSums::add(std::span<const float> x, std::span<const float> y) {
 }
 double ErrorSums::sqnr_db() const { return noise > 0 ? 10 * std::log10(signal / noise) : INFINITY; }
 double ErrorSums::cosine() const { return signal > 0 && other > 0 ? product / std::sqrt(signal * other) : 1.0; }
-double ErrorSums::relative_error() const {
-  return signal > 0 ? std::sqrt(noise / signal) : noise > 0 ? INFINITY : 0.0;
-}
+double ErrorSums::relative_error() const { return signal > 0 ? std::sqrt(noise / signal) : noise > 0 ? INFINITY : 0.0; }
 
 OutputErrors::OutputErrors(const graph::Graph& network) {
   for (const graph::ValueId id : network.outputs) {
@@ -61,6 +59,7 @@ std::vector<OutputError> OutputErrors::result() const {
     if (!out.error.floats) continue;
     errors.back().relative_error = out.sums.relative_error();
     errors.back().sqnr_db = out.sums.sqnr_db();
+    errors.back().samples = static_cast<int64_t>(out.noise.size());
     const Interval squared = bootstrap_ratio_interval(out.noise, out.signal);
     errors.back().relative_error_interval = {std::sqrt(squared.low), std::sqrt(squared.high)};
   }

@@ -25,7 +25,8 @@ struct OutputError {
   int64_t values = 0, equal = 0;     ///< elements compared; those with the same bytes
   int64_t other_form = 0;            ///< batches in which its shape or type differed, so that nothing was compared
   double relative_error = 0;         ///< sqrt(sum (x - y)^2 / sum x^2) over all samples
-  Interval relative_error_interval;  ///< bootstrap over the samples (or runs)
+  Interval relative_error_interval;  ///< bootstrap over the samples (or runs); a point where there is one
+  int64_t samples = 0;               ///< samples (or runs) that it is over
   double sqnr_db = 0;
 };
 

@@ -363,7 +363,7 @@ TEST(OpenDataset, ReadsAFolderOfNpzFilesAsRunsWithTheirOwnBatch) {
 
 TEST(OpenDataset, NamesWhatItKnowsWhenItKnowsNothing) {
   const TemporaryFolder folder;
-  expect_error(ErrorKind::kUnsupported, "it reads folders and zip files",
+  expect_error(ErrorKind::kUnsupported, "it reads folders, zip and tar files",
                [&] { open(folder.write("x.dat", "hello"), {}); });
   expect_error(ErrorKind::kMalformed, "holds no .jpg", [&] { open(folder.path(), {}); });
   expect_error(ErrorKind::kIo, "", [&] { open(folder.path() / "absent", {}); });

@@ -99,7 +99,8 @@ TEST(References, ATextFileMayLieInTheArchiveItself) {
 TEST(References, ArraysHoldOneRowASample) {
   const TemporaryFolder folder;
   const std::vector<float> values{1, 2, 3, 4};
-  const auto data = folder.write("x.npy", io::npy_file(tensor::Tensor::of<float>({2, 1, 1, 1}, std::span(values).first(2))));
+  const auto data =
+      folder.write("x.npy", io::npy_file(tensor::Tensor::of<float>({2, 1, 1, 1}, std::span(values).first(2))));
   const auto good = folder.write("y.npy", io::npy_file(tensor::Tensor::of<float>({2, 2}, values)));
   const auto bad = folder.write("z.npy", io::npy_file(tensor::Tensor::of<float>({4}, values)));
   const auto set = open(data, good.string());

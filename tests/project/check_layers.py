@@ -15,7 +15,7 @@ USES = {
 }
 OWNERS = {  # regular expression of a header -> rooms that may include it
     r"google/protobuf/|\.pb\.h$": {"io"}, r"^(oneapi/)?dnnl": {"ops"}, r"^nlohmann/": {"io"}, r"^CLI/": {"cli"},
-    r"^(png|zlib|zip|turbojpeg|jpeglib)\.h$|^openssl/": {"io"}, r"^Eigen/": {"fit"}, r"^torch/": {"train"}, r"^fmt/": {"eval", "cli"},
+    r"^(png|zlib|zip|archive|archive_entry|turbojpeg|jpeglib)\.h$|^openssl/": {"io"}, r"^Eigen/": {"fit"}, r"^torch/": {"train"}, r"^fmt/": {"eval", "cli"},
     r"^omp\.h$": {"ops"}, r"^pcre2\.h$": {"text"},
 }
 MOST_LINES = 500

@@ -43,9 +43,9 @@ class Agreement final : public Task {
  private:
   struct Output {
     std::string name;
-    ClassAnswers classes;       // where its rows are classes
+    ClassAnswers classes;               // where its rows are classes
     std::vector<double> close, values;  // else by sample
-    bool exact = false;         // no floats: equality counts
+    bool exact = false;                 // no floats: equality counts
     bool has_classes() const { return classes.samples > 0; }
     double close_share() const {
       double within = 0, of = 0;
@@ -117,10 +117,10 @@ TaskResult Agreement::result(std::span<const OutputError> errors) const {
   const std::string what = worst->has_classes() ? "answers" : "values";
   const std::string of_which = outputs_.size() > 1 ? " of " + base::printable(worst->name, 28) : "";
   r.drop = Drop{worst->changed(), "% of " + what + of_which + " changed"};
-  r.sentence = first_alone && outputs_.size() == 1
-                   ? fmt::format("{:.2f} % of {} answers changed", worst->changed(), samples_)
-                   : fmt::format("{:.2f} % of the {}{} changed over {} samples", worst->changed(), what, of_which,
-                                 samples_);
+  r.sentence =
+      first_alone && outputs_.size() == 1
+          ? fmt::format("{:.2f} % of {} answers changed", worst->changed(), samples_)
+          : fmt::format("{:.2f} % of the {}{} changed over {} samples", worst->changed(), what, of_which, samples_);
   TaskFigure figure;
   figure.label = "Agreement: the same answer as before";
   figure.after = 1 - worst->changed() / 100;

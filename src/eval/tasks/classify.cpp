@@ -89,8 +89,8 @@ TaskResult Classify::result(std::span<const OutputError> outputs) const {
     else
       r.sentence = "This cost the network no top-1 accuracy";
     // McNemar's test, the p that the table shows
-    r.sentence += fmt::format(", {} the noise of {} samples", c.change.p_value() >= 0.05 ? "within" : "more than",
-                              c.samples);
+    r.sentence +=
+        fmt::format(", {} the noise of {} samples", c.change.p_value() >= 0.05 ? "within" : "more than", c.samples);
   }
   r.json.emplace_back("accuracy", std::move(accuracy));
   r.figure = figure;

@@ -74,7 +74,8 @@ std::vector<std::string> alphabet_of(const TaskSetting& setting, std::string& or
   return lines_of(it->second);
 }
 
-bool flag(const TaskSetting& setting, const std::string& key, std::string_view yes, std::string_view no, bool fallback) {
+bool flag(const TaskSetting& setting, const std::string& key, std::string_view yes, std::string_view no,
+          bool fallback) {
   const auto it = setting.options.find(key);
   if (it == setting.options.end()) return fallback;
   if (it->second == yes) return true;
@@ -101,10 +102,10 @@ class Ctc final : public Task {
     const Tensor& t = answers.after[0];
     const int64_t n = answers.data.size();
     if (t.dtype() != tensor::DType::f32 || t.rank() != 3 || t.shape()[steps_first_ ? 1 : 0] != n || t.shape()[2] < 2)
-      base::fail_unsupported("--task ctc", "needs a first output of floats of shape " +
-                                               std::string(steps_first_ ? "[steps, N, symbols]" : "[N, steps, symbols]") +
-                                               ", it is " + std::string(tensor::name_of(t.dtype())) + " " +
-                                               tensor::to_string(t.shape()));
+      base::fail_unsupported(
+          "--task ctc", "needs a first output of floats of shape " +
+                            std::string(steps_first_ ? "[steps, N, symbols]" : "[N, steps, symbols]") + ", it is " +
+                            std::string(tensor::name_of(t.dtype())) + " " + tensor::to_string(t.shape()));
     know_symbols(t.shape()[2]);
     for (int64_t s = 0; s < n; ++s) {
       const auto after = decode(t, s);
@@ -200,26 +201,26 @@ TaskResult Ctc::result(std::span<const OutputError> outputs) const {
     for (size_t i = 0; i < more.size(); ++i) more[i] = after_[i] - before_[i];
     const Interval i = bootstrap_ratio_interval(more, lengths_);
     const Interval lines = exact_.interval();
-    r.rows.push_back({"character error", percent(before), percent(after),
-                      fmt::format("{:+.2f}  [{:+.2f}, {:+.2f}]   {}", 100 * (after - before), 100 * i.low,
-                                  100 * i.high, of)});
+    r.rows.push_back(
+        {"character error", percent(before), percent(after),
+         fmt::format("{:+.2f}  [{:+.2f}, {:+.2f}]   {}", 100 * (after - before), 100 * i.low, 100 * i.high, of)});
     const auto share = [&](const std::vector<double>& errors) {
       return static_cast<double>(right(errors)) / static_cast<double>(std::max<int64_t>(1, lines_));
     };
-    r.rows.push_back({"lines read right", percent(share(before_)), percent(share(after_)),
-                      fmt::format("{:+.2f}  [{:+.2f}, {:+.2f}]   {} lost, {} won (p = {:.2g})",
-                                  100 * exact_.difference(), 100 * lines.low, 100 * lines.high, exact_.lost, exact_.won,
-                                  exact_.p_value())});
+    r.rows.push_back(
+        {"lines read right", percent(share(before_)), percent(share(after_)),
+         fmt::format("{:+.2f}  [{:+.2f}, {:+.2f}]   {} lost, {} won (p = {:.2g})", 100 * exact_.difference(),
+                     100 * lines.low, 100 * lines.high, exact_.lost, exact_.won, exact_.p_value())});
     json.emplace_back("before", Json::Object{{"errors", static_cast<int64_t>(sum(before_))},
                                              {"rate", before},
                                              {"exact_lines", static_cast<int64_t>(right(before_))}});
     json.emplace_back("change", Json::Object{{"rate", after - before}, {"interval", Json::Array{i.low, i.high}}});
     const double lost = 100 * (after - before);
     r.drop = Drop{lost, "points of character error more"};
-    r.sentence = lost > 0 ? fmt::format("This cost the network {:.2f} points of character error over {} lines", lost,
-                                        lines_)
-                          : fmt::format("This cost the network no character ({:+.2f} points of error over {} lines)",
-                                        lost, lines_);
+    r.sentence =
+        lost > 0
+            ? fmt::format("This cost the network {:.2f} points of character error over {} lines", lost, lines_)
+            : fmt::format("This cost the network no character ({:+.2f} points of error over {} lines)", lost, lines_);
     figure.before = std::clamp(1 - before, 0.0, 1.0);
     figure.before_text = percent(*figure.before);
     figure.change = fmt::format("{:+.2f} points", -lost);

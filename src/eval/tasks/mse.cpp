@@ -25,8 +25,7 @@ class Mse final : public Task {
     if (!worst) return r;
     const std::string which = outputs.size() > 1 ? " " + base::printable(worst->name, 28) : "";
     r.drop = Drop{100 * worst->relative_error, "% of the size of the output" + which + " lost", 10};
-    const std::string db =
-        std::isinf(worst->sqnr_db) ? std::string("exact") : fmt::format("{:.1f} dB", worst->sqnr_db);
+    const std::string db = std::isinf(worst->sqnr_db) ? std::string("exact") : fmt::format("{:.1f} dB", worst->sqnr_db);
     r.sentence = fmt::format("The output{} differs by {:.3g} of its size ({}) over {} samples", which,
                              worst->relative_error, db, samples_);
     TaskFigure figure;

@@ -1,7 +1,8 @@
-// Peak signal-to-noise ratio of networks whose first output is a picture: 10 log10(peak^2 / mean square error), image by
-// image, then the mean of the images, as super-resolution is reported. Measured against reference images (bytes scaled
-// so that 255 is the peak, grey or RGB after the output's channels) or arrays; without any, the float network's output
-// is the reference. Outputs are clipped to [0, peak] first where the reference is an image, since a picture would be.
+// Peak signal-to-noise ratio of networks whose first output is a picture: 10 log10(peak^2 / mean square error), image
+// by image, then the mean of the images, as super-resolution is reported. Measured against reference images (bytes
+// scaled so that 255 is the peak, grey or RGB after the output's channels) or arrays; without any, the float network's
+// output is the reference. Outputs are clipped to [0, peak] first where the reference is an image, since a picture
+// would be.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -32,7 +33,8 @@ struct Picture {
 Picture picture_of(const Tensor& t, size_t s) {
   const tensor::Shape& d = t.shape();
   Picture p;
-  const size_t each = static_cast<size_t>(t.elements()) / static_cast<size_t>(std::max<int64_t>(1, d.empty() ? 1 : d[0]));
+  const size_t each =
+      static_cast<size_t>(t.elements()) / static_cast<size_t>(std::max<int64_t>(1, d.empty() ? 1 : d[0]));
   const auto few = [](int64_t n) { return n == 1 || n == 3; };
   if (t.dtype() == tensor::DType::f32 && d.size() == 4 && few(d[1]))
     p.channels = d[1], p.height = d[2], p.width = d[3];
@@ -95,10 +97,10 @@ class Psnr final : public Task {
     } else if (const auto* array = std::get_if<Tensor>(&reference)) {
       owner = *array;
       if (owner.dtype() != tensor::DType::f32 || owner.elements() != static_cast<int64_t>(like.values.size()))
-        base::fail_unsupported(base::printable(name),
-                               "its reference is " + std::string(tensor::name_of(owner.dtype())) + " " +
-                                   tensor::to_string(owner.shape()) + ", the network gives " +
-                                   std::to_string(like.values.size()) + " floats a sample");
+        base::fail_unsupported(base::printable(name), "its reference is " +
+                                                          std::string(tensor::name_of(owner.dtype())) + " " +
+                                                          tensor::to_string(owner.shape()) + ", the network gives " +
+                                                          std::to_string(like.values.size()) + " floats a sample");
     } else {
       base::fail_usage("--task psnr", "takes images or arrays as references, these are texts");
     }
@@ -172,10 +174,10 @@ TaskResult Psnr::result(std::span<const OutputError> outputs) const {
                       fmt::format("{:+.3f}  [{:+.3f}, {:+.3f}]   {} of {} images worse{}", difference, i.low, i.high,
                                   worse, change.size(), except)});
     r.drop = Drop{-difference, "dB of PSNR lost", 0.3};
-    r.sentence = difference < 0 ? fmt::format("This cost the network {:.3f} dB of PSNR over {} images", -difference,
-                                              after_.size())
-                                : fmt::format("This cost the network no PSNR ({:+.3f} dB over {} images)", difference,
-                                              after_.size());
+    r.sentence =
+        difference < 0
+            ? fmt::format("This cost the network {:.3f} dB of PSNR over {} images", -difference, after_.size())
+            : fmt::format("This cost the network no PSNR ({:+.3f} dB over {} images)", difference, after_.size());
     json.emplace_back("before_db", mean(before));
     json.emplace_back("change", Json::Object{{"difference_db", difference},
                                              {"interval", Json::Array{i.low, i.high}},

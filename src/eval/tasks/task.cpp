@@ -108,10 +108,11 @@ std::vector<BillRow> output_error_rows(std::span<const OutputError> outputs, siz
                       fmt::format("of {} values equal", count_text(e.values)) + left_out});
     } else {
       const std::string db = std::isinf(e.sqnr_db) ? "exact" : fmt::format("{:.1f} dB", e.sqnr_db);
-      rows.push_back({"output error" + name, "-", fmt::format("{:.4g}", e.relative_error),
-                      fmt::format("[{:.4g}, {:.4g}]   {} over {} samples", e.relative_error_interval.low,
-                                  e.relative_error_interval.high, db, samples) +
-                          left_out});
+      std::string change = fmt::format("{} over {} samples", db, samples) + left_out;
+      if (e.samples > 1)
+        change =
+            fmt::format("[{:.4g}, {:.4g}]   ", e.relative_error_interval.low, e.relative_error_interval.high) + change;
+      rows.push_back({"output error" + name, "-", fmt::format("{:.4g}", e.relative_error), change});
     }
   }
   return rows;

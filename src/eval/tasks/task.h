@@ -21,7 +21,7 @@ struct BillRow {
 /// How much worse the network became, in the task's own unit: what `--max-drop` is compared with. Positive is worse.
 struct Drop {
   double value = 0;
-  std::string unit;       ///< after a number: "points of top-1 lost", "dB of PSNR lost"
+  std::string unit;        ///< after a number: "points of top-1 lost", "dB of PSNR lost"
   double tolerable = 0.5;  ///< above this the report says what to try
 };
 

@@ -129,7 +129,9 @@ TEST_F(Tasks, PsnrLeavesOutTheBorderAndImagesThatAreEqual) {
   EXPECT_FALSE(r.drop);
   expect_error(ErrorKind::kUsage, "border", [&] { score("psnr:border=2", {}, {floats({2, 1, 3, 3}, both)}); });
   expect_error(ErrorKind::kUnsupported, "[2,9]", [&] { score("psnr", {}, {floats({2, 9}, both)}); });
-  expect_error(ErrorKind::kUnsupported, "first", [&] { score("psnr", {}, {floats({2, 1, 1, 3}, {0, 0, 0, 0, 0, 0})}); });
+  expect_error(ErrorKind::kUnsupported, "first", [&] {
+    score("psnr", {}, {floats({2, 1, 1, 3}, {0, 0, 0, 0, 0, 0})});
+  });
 }
 
 TEST_F(Tasks, PsnrReadsImagesInTheOutputsLayoutAndClips) {
@@ -138,12 +140,14 @@ TEST_F(Tasks, PsnrReadsImagesInTheOutputsLayoutAndClips) {
   references_ = {image, image};
   two_ = false;
   // Red plane, green plane, blue plane; beyond the peak, as a picture cannot be. The second is a tenth off in red.
-  const TaskResult planes = score("psnr", {}, {floats({2, 3, 2, 1}, {1.5f, -1, -1, 1.5f, 0, 0,  //
-                                                                     0.9f, 0, 0, 1, 0, 0})});
+  const TaskResult planes = score("psnr", {},
+                                  {floats({2, 3, 2, 1}, {1.5f, -1, -1, 1.5f, 0, 0,  //
+                                                         0.9f, 0, 0, 1, 0, 0})});
   EXPECT_EQ(*at(planes, "psnr", "exact").if_integer(), 1);
   EXPECT_NEAR(*at(planes, "psnr", "after_db").if_double(), 10 * std::log10(6 / 0.01), 1e-4);
-  const TaskResult last = score("psnr", {}, {floats({2, 2, 1, 3}, {1, 0, 0, 0, 1, 0,  //
-                                                                  1, 0, 0, 0, 0.9f, 0})});
+  const TaskResult last = score("psnr", {},
+                                {floats({2, 2, 1, 3}, {1, 0, 0, 0, 1, 0,  //
+                                                       1, 0, 0, 0, 0.9f, 0})});
   EXPECT_EQ(*at(last, "psnr", "exact").if_integer(), 1);
   EXPECT_NEAR(*at(last, "psnr", "after_db").if_double(), 10 * std::log10(6 / 0.01), 1e-4);
 }
@@ -181,7 +185,9 @@ TEST_F(Tasks, CtcMergesRepeatsDropsBlanksAndCountsEdits) {
 
 TEST_F(Tasks, CtcReadsAlphabetsFromFilesAndTimeFirst) {
   const auto file = folder_.write("alphabet", "\xC3\xA4\nb\n").string();
-  references_ = {std::string("\xC3\xA4" "b"), std::string("b")};
+  references_ = {std::string("\xC3\xA4"
+                             "b"),
+                 std::string("b")};
   two_ = false;
   // [steps, N, symbols] with the blank last.
   const Tensor t = floats({2, 2, 3}, {1, 0, 0, 0, 0, 1,  //
@@ -191,15 +197,17 @@ TEST_F(Tasks, CtcReadsAlphabetsFromFilesAndTimeFirst) {
   EXPECT_EQ(*at(r, "ctc", "reference_characters").if_integer(), 3);  // code points, not bytes
   expect_error(ErrorKind::kUnsupported, "blank", [&] { score("ctc:blank=3,layout=tnc,alphabet=" + file, {}, {t}); });
   expect_error(ErrorKind::kUsage, "alphabet", [&] { score("ctc", {}, {t}); });
-  expect_error(ErrorKind::kUnsupported, "7 symbols", [&] { score("ctc:alphabet=" + file, {}, {floats({2, 1, 7}, std::vector<float>(14))}); });
+  expect_error(ErrorKind::kUnsupported, "7 symbols", [&] {
+    score("ctc:alphabet=" + file, {}, {floats({2, 1, 7}, std::vector<float>(14))});
+  });
   expect_error(ErrorKind::kUsage, "maybe", [&] { score("ctc:spaces=maybe,alphabet=" + file, {}, {t}); });
 }
 
 TEST_F(Tasks, AgreementCountsClassesAndValuesWithinTheTolerance) {
   // Classes: the second sample's answer changes. Values: 1 of 4 is off by more than 5 % of the sample's largest.
-  const TaskResult r = score("agreement", {floats({2, 2}, {1, 0, 1, 0}), floats({2, 1, 2}, {10, 1, 1, -1})},
-                             {floats({2, 2}, {1, 0, 0, 1}), floats({2, 1, 2}, {10.4f, 1.4f, 1.04f, -0.9f})},
-                             {"classes", "values"});
+  const TaskResult r =
+      score("agreement", {floats({2, 2}, {1, 0, 1, 0}), floats({2, 1, 2}, {10, 1, 1, -1})},
+            {floats({2, 2}, {1, 0, 0, 1}), floats({2, 1, 2}, {10.4f, 1.4f, 1.04f, -0.9f})}, {"classes", "values"});
   const auto& outputs = *at(r, "agreement", "outputs").if_array();
   ASSERT_EQ(outputs.size(), 2u);
   EXPECT_DOUBLE_EQ(*outputs[0].find("same_share")->if_double(), 0.5);
