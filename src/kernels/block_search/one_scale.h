@@ -47,27 +47,28 @@ NIBBLE_LANES_INLINE Lanes<Isa> extreme(const Batch<Isa, kValues>& b, int from, i
   return signed_most;
 }
 
-/// The best scale, not rounded, of those that put the extreme value on one of `ends`, refitted to their codes.
-template <typename Isa, typename Grid, bool kWeighted, int kValues, int kEnds>
-NIBBLE_LANES_INLINE Lanes<Isa> search_scale(const Batch<Isa, kValues>& b, int from, int n, const Lanes<Isa>& most,
-                                            const float (&ends)[kEnds]) {
+/// The best scale, not rounded, of those that put the extreme value on one of the ends, refitted to their codes.
+template <typename Isa, typename Grid, typename Ends, bool kWeighted, int kValues>
+NIBBLE_LANES_INLINE Lanes<Isa> search_scale(const Batch<Isa, kValues>& b, int from, int n, const Lanes<Isa>& most) {
   using L = Lanes<Isa>;
-  constexpr int kAtOnce = Isa::kTrials;  // share loads and hide the latency of the sums
-  static_assert(kEnds % kAtOnce == 0);
+  constexpr int kCount = kWeighted ? Ends::kWeighted : Ends::kUnweighted;
+  constexpr int kAtOnce = kCount % Isa::kTrials ? 3 : Isa::kTrials;  // share loads and hide the latency of the sums
+  static_assert(kCount % kAtOnce == 0);
   const L unit = where_less(L::all(1e-15f), abs(most), L::all(1.0f) / most, L::all(0.0f));
   L best = L::all(0.0f), scale = best;
-  for (int trial = 0; trial < kEnds; trial += kAtOnce) {
+  NIBBLE_LANES_UNROLL
+  for (int trial = 0; trial < kCount; trial += kAtOnce) {
     L by[kAtOnce], xl[kAtOnce], ll[kAtOnce];
     NIBBLE_LANES_UNROLL
     for (int k = 0; k < kAtOnce; ++k) {
-      by[k] = unit * L::all(ends[trial + k]);
+      by[k] = unit * L::all(Ends::kEnds[trial + k]);
       xl[k] = ll[k] = L::all(0.0f);
     }
     for (int i = from; i < from + n; ++i) {
       const L x = b.value(i);
       NIBBLE_LANES_UNROLL
       for (int k = 0; k < kAtOnce; ++k) {
-        const L l = Grid::level(x * by[k]), wl = kWeighted ? b.weight(i) * l : l;
+        const L l = Grid::level_within(x * by[k], Ends::kEnds[trial + k]), wl = kWeighted ? b.weight(i) * l : l;
         xl[k] = xl[k] + wl * x;
         ll[k] = ll[k] + wl * l;
       }
@@ -82,15 +83,16 @@ NIBBLE_LANES_INLINE Lanes<Isa> search_scale(const Batch<Isa, kValues>& b, int fr
   return scale;
 }
 
-/// The f16 scale: that of the plain encoder, the one given, or that one refitted to its codes, whichever leaves least.
-template <typename Isa, typename Grid, bool kWeighted, int kValues>
+/// The f16 scale: that of the plain encoder, the one given, or that one refitted to its codes (`kRefits` times), whichever
+/// leaves least.
+template <typename Isa, typename Grid, bool kWeighted, int kRefits, int kValues>
 NIBBLE_LANES_INLINE Lanes<Isa> stored_scale(const Batch<Isa, kValues>& b, int from, int n, const Lanes<Isa>& most,
                                             const Lanes<Isa>& found) {
   using L = Lanes<Isa>;
   L d = as_f16(most / L::all(Grid::kLowest));
   L error = measure<Isa, Grid, kWeighted>(b, from, n, d).error;
   L trial = as_f16(found);
-  for (int round = 0; round < 2; ++round) {
+  for (int round = 0; round <= kRefits; ++round) {
     const Fit<Isa> f = measure<Isa, Grid, kWeighted>(b, from, n, trial);
     d = where_less(f.error, error, trial, d);
     error = min(error, f.error);
@@ -109,12 +111,13 @@ NIBBLE_LANES_INLINE void encode(Batch<Isa, kValues>& b, int from, int n, const L
 template <typename Isa, typename Grid, typename Ends, bool kWeighted, bool kFifth>
 void search_one_scale(const float* x, const float* w, int64_t row, int64_t first, int64_t blocks, uint8_t* bytes) {
   constexpr int kBytes = kFifth ? 22 : 18;
+  constexpr int kRefits = !kWeighted && Grid::kLowest == -8.0f ? 0 : 1;  // Q4_0 has no time for it and little to gain
   Batch<Isa, 32> b;
   for (int64_t at = 0; at < blocks; at += 16) {
     b.load(x + at * 32, w, row, first + at, blocks - at);
     const Lanes<Isa> most = extreme(b, 0, 32);
-    const Lanes<Isa> found = search_scale<Isa, Grid, kWeighted>(b, 0, 32, most, Ends::kEnds);
-    const Lanes<Isa> d = stored_scale<Isa, Grid, kWeighted>(b, 0, 32, most, found);
+    const Lanes<Isa> found = search_scale<Isa, Grid, Ends, kWeighted>(b, 0, 32, most);
+    const Lanes<Isa> d = stored_scale<Isa, Grid, kWeighted, kRefits>(b, 0, 32, most, found);
     encode<Isa, Grid>(b, 0, 32, d);
     const Output out{bytes + at * kBytes, kBytes, b.count};
     out.put_f16(0, d);

@@ -158,7 +158,8 @@ NIBBLE_LANES_INLINE void encode_line(Batch<Isa, kValues>& b, int from, int n, co
   for (int i = from; i < from + n; ++i) round(clamp((b.value(i) - m) * by, 0.0f, kTop)).store(b.codes + 16 * i);
 }
 
-/// f16 scale and minimum: those of the plain encoder, those given, or what follows from refitting them to their codes.
+/// f16 scale and minimum: those of the plain encoder, those given, the scale given with the plain minimum (values that
+/// were decoded from blocks come back exactly: their minimum is an f16), or what follows from refitting to the codes.
 template <typename Isa, int kTop, bool kWeighted, int kValues>
 NIBBLE_LANES_INLINE Line<Isa> stored_line(const Batch<Isa, kValues>& b, const LineRange<Isa>& r,
                                           const Line<Isa>& found) {
@@ -167,11 +168,13 @@ NIBBLE_LANES_INLINE Line<Isa> stored_line(const Batch<Isa, kValues>& b, const Li
   L least, error, gain;
   measure_line<Isa, kTop, kWeighted>(b, 0, kValues, best.d, best.m, r.low, least);
   Line<Isa> trial{as_f16(found.d), as_f16(found.m + r.low)};
-  for (int round = 0; round < 3; ++round) {
-    const LineSums<Isa> s = measure_line<Isa, kTop, kWeighted>(b, 0, kValues, trial.d, trial.m, r.low, error);
-    best.d = where_less(error, least, trial.d, best.d);
-    best.m = where_less(error, least, trial.m, best.m);
+  for (int round = 0; round < 4; ++round) {
+    const Line<Isa> tried{trial.d, round == 0 ? as_f16(r.low) : trial.m};
+    const LineSums<Isa> s = measure_line<Isa, kTop, kWeighted>(b, 0, kValues, tried.d, tried.m, r.low, error);
+    best.d = where_less(error, least, tried.d, best.d);
+    best.m = where_less(error, least, tried.m, best.m);
     least = min(least, error);
+    if (round == 0) continue;
     trial.m = as_f16(regress<Isa, false>(r, s, gain).m + r.low);
     const L d = (s.xl - (trial.m - r.low) * s.l) / max(s.ll, L::all(1e-37f));
     trial.d = as_f16(max(d, L::all(0.0f)));

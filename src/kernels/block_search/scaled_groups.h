@@ -106,7 +106,7 @@ void search_scaled_batch(const Batch<Isa, 256>& b, ScaledBlock<Isa, Format::kGro
   plain_multiples<Isa, Format, kWeighted>(b, best);
   for (int g = 0; g < kGroups; ++g) {
     const L peak = extreme(b, g * kValues, kValues);
-    own[g] = search_scale<Isa, typename Format::Grid, kWeighted>(b, g * kValues, kValues, peak, Format::Ends::kEnds);
+    own[g] = search_scale<Isa, typename Format::Grid, typename Format::Ends, kWeighted>(b, g * kValues, kValues, peak);
     bend[g] = measure<Isa, typename Format::Grid, kWeighted>(b, g * kValues, kValues, own[g]).ll;
     largest = where_less(abs(most), abs(own[g]), own[g], largest);
     most = max(most, abs(own[g]));
