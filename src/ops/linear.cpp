@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "codec/activations.h"
-#include "codec/blocks.h"
+#include "kernels/decode_rows/decode_rows.h"
 #include "ops/element_types.h"
 #include "ops/gemm.h"
 #include "ops/onednn.h"
@@ -16,6 +16,7 @@
 namespace nibble::ops {
 namespace {
 
+constexpr int64_t kFewTokens = 4;  // up to so many are multiplied row by row
 constexpr int64_t kBandBytes = 256 << 10;  // of decoded weights: they stay in the second-level cache
 
 bool is_real(DType dtype) {
@@ -76,6 +77,21 @@ void multiply_band(const float* x, int64_t count, int64_t columns, const float* 
   dnnl::sgemm('N', 'T', count, band, columns, 1.0f, x, columns, w, columns, 1.0f, y, ldy);
 }
 
+/// The same for few tokens, row by row: a decoded row stays in the first-level cache until all tokens have met it.
+void multiply_rows(const float* x, int64_t count, int64_t columns, const Tensor& w, int64_t first, int64_t size,
+                   std::vector<float>& scratch, float* y, int64_t ldy) {
+  const kernels::DecodeRows& kernel = kernels::decode_rows();
+  scratch.resize(static_cast<size_t>(columns));
+  for (int64_t r = first; r < first + size; ++r) {
+    const float* row = data_of<float>(w) + r * columns;
+    if (w.dtype() != DType::f32) {
+      kernels::decode_values(w, r * columns, columns, scratch.data());
+      row = scratch.data();
+    }
+    for (int64_t t = 0; t < count; ++t) y[t * ldy + r] += kernel.dot(row, x + t * columns, columns);
+  }
+}
+
 void run_linear(RunContext& c) {
   const Tensor& w = c.input(1);
   const bool transposed = c.node().integer("transposed", 0) != 0;
@@ -96,7 +112,7 @@ void run_linear(RunContext& c) {
     const float* values = data_of<float>(w);
     if (w.dtype() != DType::f32) {
       decoded.resize(static_cast<size_t>(w.elements()));
-      codec::decode_range(w, 0, w.elements(), decoded.data());
+      kernels::decode_values(w, 0, w.elements(), decoded.data());
       values = decoded.data();
     }
     return gemm(false, false, count, rows, columns, 1.0f, x, columns, values, rows, 1.0f, y, rows, c.pool());
@@ -106,11 +122,12 @@ void run_linear(RunContext& c) {
   std::vector<std::vector<float>> scratch(static_cast<size_t>(c.pool().threads()));
   c.pool().for_each(bands, [&](int64_t i, int worker) {
     const int64_t first = i * band, size = std::min(band, rows - first);
+    if (count <= kFewTokens) return multiply_rows(x, count, columns, w, first, size, scratch[static_cast<size_t>(worker)], y, rows);
     const float* values = data_of<float>(w) + first * columns;
     if (w.dtype() != DType::f32) {
       auto& mine = scratch[static_cast<size_t>(worker)];
       mine.resize(static_cast<size_t>(band * columns));
-      codec::decode_range(w, first * columns, size * columns, mine.data());
+      kernels::decode_values(w, first * columns, size * columns, mine.data());
       values = mine.data();
     }
     multiply_band(x, count, columns, values, size, y + first, rows);
@@ -135,7 +152,7 @@ void run_embedding(RunContext& c) {
   float* y = mutable_data_of<float>(c.output(0));
   for_ranges(c.pool(), static_cast<int64_t>(numbers.size()), 16, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t)
-      codec::decode_range(table, numbers[static_cast<size_t>(t)] * width, width, y + t * width);
+      kernels::decode_values(table, numbers[static_cast<size_t>(t)] * width, width, y + t * width);
   });
 }
 

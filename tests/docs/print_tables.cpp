@@ -7,13 +7,17 @@
 #include <string_view>
 #include <vector>
 
+#include "arch/architecture.h"
 #include "base/limits.h"
+#include "codec/blocks.h"
 #include "codec/format.h"
 #include "eval/tasks/task.h"
 #include "fit/clip/rule.h"
 #include "fit/quantize.h"
+#include "io/vocabulary/steps.h"
 #include "model/upgrade.h"
 #include "ops/operator.h"
+#include "quant/language/mix.h"
 #include "quant/prepare/prepare.h"
 #include "quant/scheme.h"
 
@@ -152,6 +156,24 @@ void print_support() {
   header({"name", "what it is"});
   for (const codec::NumberFormat* f : codec::all_formats())
     row({"`" + std::string(f->name) + "`", std::string(f->summary)});
+  print("\n## Language models\n");
+  print("Read from Hugging Face folders (safetensors) and GGUF files, written as GGUF.\n");
+  header({"architecture", "families", "classes in config.json"});
+  for (const arch::Architecture* a : arch::all_architectures()) {
+    std::string classes;
+    for (const auto c : a->hf_classes) classes += (classes.empty() ? "" : ", ") + std::string(c);
+    row({"`" + std::string(a->name) + "`", std::string(a->families), classes});
+  }
+  print("\nPre-tokenizers that GGUF files may name:\n");
+  std::string pre;
+  for (const auto& p : io::named_pretokenizers()) pre += (pre.empty() ? "" : ", ") + ("`" + std::string(p.name) + "`");
+  print(pre + "\n");
+  header({"scheme", "what it is"});
+  for (const quant::Mix& m : quant::all_mixes()) row({"`" + std::string(m.name) + "`", std::string(m.what)});
+  print("");
+  header({"block type", "what it is", "values in a block", "bits a weight"});
+  for (const codec::BlockFormat* f : codec::all_block_formats())
+    row({"`" + std::string(f->name) + "`", std::string(f->summary), std::to_string(f->elements), text(8.0 * f->bytes / f->elements)});
   print("\n## Clip rules (`--clip`, `--act-clip`)\n");
   header({"name", "the range that it chooses"});
   for (const fit::ClipRule* r : fit::all_clip_rules()) row({"`" + std::string(r->name) + "`", std::string(r->summary)});

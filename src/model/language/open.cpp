@@ -40,6 +40,7 @@ LanguageModel open_folder(const std::filesystem::path& path, const base::Limits&
   m.path = path;
   m.name = std::filesystem::weakly_canonical(path).filename().string();
   m.files = folder.weight_files;
+  m.mappings = folder.mappings;
   m.file_bytes = folder.file_bytes;
   m.model = arch::build(*architecture, architecture->from_config(config), arch::Source::kHf, named(folder.tensors), place, notes);
   m.vocabulary = io::read_vocabulary(path, limits);
@@ -63,6 +64,7 @@ LanguageModel open_gguf(const std::filesystem::path& path, const base::Limits& l
   m.path = path;
   m.name = metadata.text("general.name").value_or(path.stem().string());
   m.files = file.paths;
+  m.mappings = file.mappings;
   m.file_bytes = file.file_bytes;
   m.model = arch::build(*architecture, architecture->from_metadata(metadata, *name, vocabulary), arch::Source::kGguf,
                         named(file.tensors), place, notes);
@@ -81,6 +83,14 @@ int64_t sum_of_constants(const arch::Model& model, Count&& count) {
 }
 
 }  // namespace
+
+void LanguageModel::forget(const tensor::Tensor& weight) const {
+  const base::Bytes part = weight.bytes();
+  for (const auto& mapping : mappings) {
+    const base::Bytes all = mapping->bytes();
+    if (part.data() >= all.data() && part.data() + part.size() <= all.data() + all.size()) mapping->forget_pages(part);
+  }
+}
 
 bool is_language_model(const std::filesystem::path& path) {
   if (io::hf::is_model_folder(path)) return true;

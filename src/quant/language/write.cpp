@@ -53,6 +53,7 @@ class TensorWriter {
     else
       convert(t, rows, made);
     writer_.end_tensor();
+    model_.forget(rows.stored());
     result_.tensors.push_back(std::move(made));
   }
 

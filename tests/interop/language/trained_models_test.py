@@ -91,6 +91,22 @@ def llama_runs():
         against_llama(file, 4096, tokens, 256, f"tale-5M {scheme}")
 
 
+def transformers_logits():
+    """Float activations on weights as they are, or dequantized by PyPI's gguf: what make_trained_logits.py kept."""
+    for name, model, scheme in [("trained-tale-5M", MODELS / "tale-5M", None), ("trained-tale-5M-Q4_0", MODELS / "tale-5M", "Q4_0"),
+                                ("trained-stories260K", MODELS / "stories260K", None)]:
+        kept = np.load(pathlib.Path(__file__).parent / "logits" / f"{name}.npz")
+        if scheme:
+            run(NIBBLE, "quantize", model, "-o", SCRATCH / "kept.gguf", "--scheme", scheme, "--pure", "--search", "reference", "--force")
+            model = SCRATCH / "kept.gguf"
+        kept["tokens"].astype(np.int32).tofile(SCRATCH / "tokens")
+        run(LOGITS, model, SCRATCH / "tokens", SCRATCH / "ours", "f32")
+        ours = np.fromfile(SCRATCH / "ours", np.float32).reshape(len(kept["tokens"]), -1)[kept["rows"]]
+        kl, _ = divergence(kept["logits"], ours)
+        largest = np.abs(ours - kept["logits"]).max() / np.abs(kept["logits"]).max()
+        check(kl < 1e-6 and largest < 1e-4, f"{name}: KL to transformers {kl:.1e}, largest difference {largest:.1e}")
+
+
 def fallbacks():
     refused = run(NIBBLE, "quantize", MODELS / "stories260K", "-o", SCRATCH / "s.gguf", "--scheme", "Q4_0", "--force", status=4)
     check("ffn_down" in refused and "--allow-fallback" in refused, "stories260K Q4_0 is refused: " + refused.strip()[:160])
@@ -131,6 +147,7 @@ def main():
     SCRATCH.mkdir(parents=True, exist_ok=True)
     perplexities()
     divergences()
+    transformers_logits()
     llama_runs()
     fallbacks()
     reference_bytes()
