@@ -3,6 +3,7 @@
 //   tokenize_texts MODEL [special] < TEXTS      for each text: its tokens, and the text that they decode to
 //   tokenize_texts --words NAME < TEXTS         for each text: the words that a named pre-tokenizer cuts it into
 //   tokenize_texts --split PATTERN < TEXTS      the same, cut at a regular expression
+//   tokenize_texts --form C|D < TEXTS           the text in that normalization form, as one word
 //   tokenize_texts --patterns                   the named pre-tokenizers: a line a name, then a line a pattern, then an
 //   empty one tokenize_texts --gguf MODEL OUT             the vocabulary as a GGUF file tokenize_texts --speed MODEL <
 //   TEXTS        the seconds that encoding takes, and the number of tokens
@@ -17,6 +18,7 @@
 
 #include "base/bytes.h"
 #include "io/gguf/write.h"
+#include "text/canonical_form.h"
 #include "text/pretokenize.h"
 #include "text/tokenizer.h"
 
@@ -67,6 +69,15 @@ void cut(const std::vector<io::PreTokenizer>& steps) {
   std::fwrite(out.data(), 1, out.size(), stdout);
 }
 
+void normalize(bool composed) {
+  std::string out;
+  for_each_text([&](std::string_view text) {
+    put(out, 1);
+    put(out, composed ? text::to_nfc(text) : text::to_nfd(text));
+  });
+  std::fwrite(out.data(), 1, out.size(), stdout);
+}
+
 void measure(const std::string& model) {
   const text::Tokenizer tokenizer(io::read_vocabulary(model, {}));
   double seconds = 0;
@@ -90,6 +101,8 @@ int main(int argc, char** argv) {
       io::PreTokenizer step;
       step.pattern = argv[2];
       cut({step});
+    } else if (first == "--form") {
+      normalize(argv[2][0] == 'C');
     } else if (first == "--speed") {
       measure(argv[2]);
     } else if (first == "--patterns") {

@@ -155,6 +155,19 @@ def check_classes():
         print(f"class {pattern:<36} {len(characters):>6} characters, {sum(want)} in it  {'DIFFER' if wrong else 'equal'}", flush=True)
 
 
+def check_forms():
+    """Normalization forms C and D of every character, alone and with marks behind it, are those of Python's unicodedata."""
+    characters = [chr(c) for c in range(1, sys.maxunicode + 1) if corpus.is_known(chr(c))]
+    marks = [c for c in characters if unicodedata.combining(c)]
+    texts = characters + [a + marks[(i * 7) % len(marks)] + marks[(i * 31) % len(marks)] for i, a in enumerate(characters)]
+    texts += [a + b for a in "AaEeOoUu\u1100\uac00\u0627\u0915\u09c7\u3042\u1b05" for b in marks + list("\u1161\u11a8\u3099\u09be\u1b35")]
+    for form in "CD":
+        wrong = [t for t, words in zip(texts, words_of(["--form", form], texts)) if words != [unicodedata.normalize("NF" + form, t)]]
+        if wrong:
+            failures.append(f"form {form}: {len(wrong)} texts differ, such as {wrong[:5]!r}")
+        print(f"form {form:<37} {len(texts):>6} texts {'DIFFER' if wrong else 'equal'}", flush=True)
+
+
 def check_pretokenizers(rows, texts):
     """Every named pre-tokenizer cuts as a Split with its expressions does there."""
     seen = set()
@@ -283,6 +296,7 @@ def main():
         failures.append(f"the manual pages have {words} words, {others} of them not in Latin script: too few")
     short = corpus.edge_texts() + corpus.random_texts(3000) + corpus.broken_texts(500)
     rows = patterns()
+    check_forms()
     check_classes()
     check_pretokenizers(rows, pages + as_text(short))
     if DATA.exists():
