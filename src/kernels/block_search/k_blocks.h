@@ -109,15 +109,13 @@ NIBBLE_LANES_INLINE void k_keep_better(KBlock<Isa>& best, const KBlock<Isa>& k) 
   }
 }
 
-/// What the plain encoder chooses: each group's whole range.
+/// The nearest multiples of given scales and minima, the largest of which become 63.
 template <typename Isa, int kTop, bool kWeighted>
-void k_plain(const Batch<Isa, 256>& b, const LineRange<Isa> (&range)[8], KBlock<Isa>& k) {
+void k_nearest(const Batch<Isa, 256>& b, const Lanes<Isa> (&scale)[8], const Lanes<Isa> (&min)[8], KBlock<Isa>& k) {
   using L = Lanes<Isa>;
   const L zero = L::all(0.0f);
-  L scale[8], min[8], most_scale = zero, most_min = zero;
+  L most_scale = zero, most_min = zero;
   for (int g = 0; g < 8; ++g) {
-    scale[g] = range[g].range / L::all(kTop);
-    min[g] = zero - range[g].low;
     most_scale = max(most_scale, scale[g]);
     most_min = max(most_min, min[g]);
   }
@@ -136,16 +134,23 @@ void search_k_batch(Batch<Isa, 256>& b, KBlock<Isa>& best) {
   using L = Lanes<Isa>;
   const L zero = L::all(0.0f);
   KGroup<Isa> own[8];
-  LineRange<Isa> range[8];
+  L span[8], found[8], low[8];
   for (int g = 0; g < 8; ++g) {
-    const LineRange<Isa> r = range[g] = line_range<Isa, true, kWeighted>(b, 32 * g, 32);
+    const LineRange<Isa> r = line_range<Isa, true, kWeighted>(b, 32 * g, 32);
     const Line<Isa> line = search_line<Isa, kTop, true, kWeighted>(b, 32 * g, 32, r);
     L error;
     const LineSums<Isa> s = measure_line<Isa, kTop, kWeighted>(b, 32 * g, 32, line.d, line.m + r.low, zero, error);
+    span[g] = r.range / L::all(kTop);
+    found[g] = line.d;
+    low[g] = zero - r.low;
     own[g] = {r.w, r.x + r.low * r.w, line.d, max(zero - (line.m + r.low), zero), s.l / r.w, s.ll - s.l * s.l / r.w};
   }
-  k_plain<Isa, kTop, kWeighted>(b, range, best);
+  // What the plain encoder chooses; and the scales found with the plain minima, by which values that were decoded from
+  // such blocks come back exactly.
   KBlock<Isa> k;
+  k_nearest<Isa, kTop, kWeighted>(b, span, low, best);
+  k_nearest<Isa, kTop, kWeighted>(b, found, low, k);
+  k_keep_better(best, k);
   L value[8], weight[8];
   for (int g = 0; g < 8; ++g) {
     value[g] = own[g].d;

@@ -37,7 +37,7 @@ struct Lanes {
 #define NIBBLE_LANES_OPERATOR(op)                                                \
   NIBBLE_LANES_INLINE friend Lanes operator op(const Lanes& a, const Lanes& b) { \
     Lanes o;                                                                     \
-    NIBBLE_LANES_UNROLL                                                         \
+    NIBBLE_LANES_UNROLL                                                          \
     for (int k = 0; k < kRegs; ++k) o.r[k] = a.r[k] op b.r[k];                   \
     return o;                                                                    \
   }

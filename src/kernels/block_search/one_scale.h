@@ -83,8 +83,8 @@ NIBBLE_LANES_INLINE Lanes<Isa> search_scale(const Batch<Isa, kValues>& b, int fr
   return scale;
 }
 
-/// The f16 scale: that of the plain encoder, the one given, or that one refitted to its codes (`kRefits` times), whichever
-/// leaves least.
+/// The f16 scale: that of the plain encoder, the one given, or that one refitted to its codes (`kRefits` times),
+/// whichever leaves least.
 template <typename Isa, typename Grid, bool kWeighted, int kRefits, int kValues>
 NIBBLE_LANES_INLINE Lanes<Isa> stored_scale(const Batch<Isa, kValues>& b, int from, int n, const Lanes<Isa>& most,
                                             const Lanes<Isa>& found) {

@@ -80,6 +80,18 @@ TEST_P(EveryBlockFormat, leaves_no_more_than_the_plain_encoder) {
   }
 }
 
+/// A model that was quantized once loses nothing when it is quantized to the same format again.
+TEST_P(EveryBlockFormat, values_decoded_from_blocks_come_back) {
+  const BlockFormat& f = *GetParam();
+  Matrix m = make(f, kDistributions[0].draw);
+  const double first = error_of(f, m, plain(f, m));
+  const auto bytes = plain(f, m);
+  f.decode(bytes.data(), static_cast<int64_t>(m.values.size()) / f.elements, m.values.data());
+  const double again = error_of(f, m, quantized(f, m.view()));
+  // Where scales are shared a group may have more than one exact reading, and the block's scales suit only one of them.
+  EXPECT_LE(again, f.elements == 256 ? 0.01 * first : 0.0) << f.name;
+}
+
 TEST_P(EveryBlockFormat, heeds_the_weights_of_columns) {
   const BlockFormat& f = *GetParam();
   const Matrix m = make(f, kDistributions[0].draw);
@@ -100,8 +112,9 @@ TEST_P(EveryBlockFormat, does_not_care_about_the_unit_of_the_weights) {
   for (float& w : weights) w = static_cast<float>(random.uniform());
   for (const float w : weights) scaled.push_back(w * 0x1p-40f);
   EXPECT_EQ(quantized(f, m.view(), weights), quantized(f, m.view(), scaled));
+  // Equal weights are none, but for the trials that a search may leave out where ggml does not search at all.
   const std::vector<float> ones(weights.size(), 7.0f);
-  EXPECT_EQ(quantized(f, m.view(), ones), quantized(f, m.view()));
+  EXPECT_LE(error_of(f, m, quantized(f, m.view(), ones)), 1.000001 * error_of(f, m, quantized(f, m.view())));
 }
 
 TEST_P(EveryBlockFormat, gives_the_same_bytes_for_any_threads_and_strides) {
