@@ -1,4 +1,5 @@
-// Data sets as files give them: the first byte says what the file is called, the rest is the file. All samples are read.
+// Data sets as files give them: the first byte says what the file is called, the rest is the file. All samples are
+// read.
 #include <unistd.h>
 
 #include <filesystem>
@@ -18,7 +19,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }();
   constexpr const char* kNames[] = {"x.npz", "x.npy", "x.csv", "x.wav", "x.tar", "x.zip", "x.tsv"};
   const auto path = folder / kNames[data[0] % std::size(kNames)];
-  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(data + 1), static_cast<std::streamsize>(size - 1));
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(data + 1), static_cast<std::streamsize>(size - 1));
   base::Limits limits;
   limits.zip_bytes = 1 << 22;
   limits.tensor_elements = 1 << 20;

@@ -9,6 +9,8 @@
 #include "cli/quantization.h"
 #include "cli/version.h"
 #include "eval/html/report_page.h"
+#include "graph/products.h"
+#include "graph/subgraphs.h"
 #include "model/stored_weights.h"
 #include "quant/prepare/prepare.h"
 
@@ -169,6 +171,17 @@ void run(const Flags& flags, Context& context) {
   report.comparison = eval::evaluate(before, *after, *dataset, options, *context.pool, *context.console);
   if (report.comparison.skipped)
     context.console->note(fmt::format("{} samples could not be decoded and were left out", report.comparison.skipped));
+  if (before) {
+    int64_t in_branches = 0;
+    graph::for_each_graph(*after, [&](const graph::Graph& g, const graph::Path& path) {
+      if (!path.empty()) in_branches += static_cast<int64_t>(graph::weighted_products(g).size());
+    });
+    if (in_branches)
+      context.console->note(
+          fmt::format("the outputs of {} products in branches are not compared layer by layer, their "
+                      "weights are (--html, --json)",
+                      in_branches));
+  }
   fill_costs(report, before, *after, *dataset, flags, context);
   report.next = advice(report, flags);
   print("\n" + eval::to_text(report, flags.layers));

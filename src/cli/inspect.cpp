@@ -63,11 +63,10 @@ struct WeightRow {
 std::vector<WeightRow> weight_rows(const graph::Graph& graph) {
   std::vector<WeightRow> rows;
   for (const model::StoredWeight& w : model::stored_weights(graph)) {
-    const graph::Node& node = graph.node(w.node);
     WeightRow row;
-    row.name = graph.name_of(node);
+    row.name = w.layer;
     row.weight = w.weight;
-    row.op = node.op;
+    row.op = w.op;
     row.shape = tensor::to_string(w.shape);
     row.elements = w.elements;
     row.bytes = w.bytes;

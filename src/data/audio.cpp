@@ -22,7 +22,8 @@ int64_t* member(Audio& audio, std::string_view key) {
 
 /// What contradicts itself, or nothing.
 std::string fault_of(const Audio& audio) {
-  if (audio.frame == 0 && (audio.context != 0 || audio.hop != 0 || audio.run)) return "context, hop and run need a frame";
+  if (audio.frame == 0 && (audio.context != 0 || audio.hop != 0 || audio.run))
+    return "context, hop and run need a frame";
   return {};
 }
 

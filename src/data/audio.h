@@ -12,8 +12,8 @@ namespace nibble::data {
 /// How sound becomes a network's input. Samples are numbers in [-1, 1], several channels are averaged; nothing is
 /// resampled.
 struct Audio {
-  int64_t rate = 0;     ///< samples a second that the files must have; 0: whatever they have, which is said
-  int64_t frame = 0;    ///< every so many samples are one input of the network; 0: its input's length, or the whole file
+  int64_t rate = 0;   ///< samples a second that the files must have; 0: whatever they have, which is said
+  int64_t frame = 0;  ///< every so many samples are one input of the network; 0: its input's length, or the whole file
   int64_t context = 0;  ///< so many samples before the frame come first; zeros at the beginning of the file
   int64_t hop = 0;      ///< from one frame to the next; 0: `frame`, so that frames touch
   /// Whether all frames of a file are one run of the network, its other inputs zeros: an initial state.

@@ -40,16 +40,19 @@ class SoundSource final : public Source {
       notes_.push_back("no sample rate is given; the files have " + std::to_string(audio_.rate) +
                        " samples a second (--audio rate=N makes sure)");
     if (mixed_) notes_.push_back(std::to_string(mixed_) + " sound files of several channels are averaged to one");
-    if (left_over_) notes_.push_back(std::to_string(left_over_) + " samples at the ends of files fill no frame and are left out");
+    if (left_over_)
+      notes_.push_back(std::to_string(left_over_) + " samples at the ends of files fill no frame and are left out");
     const size_t ignored = members_->names().size() - files_.size();
-    if (ignored) notes_.push_back(members_->whole() + ": " + std::to_string(ignored) + " files are no .wav and left out");
+    if (ignored)
+      notes_.push_back(members_->whole() + ": " + std::to_string(ignored) + " files are no .wav and left out");
     if (audio_.run && inputs_.size() > 1)
       notes_.push_back("the network's other inputs are zeros: " + base::printable(inputs_[1].name) +
                        (inputs_.size() > 2 ? " and " + std::to_string(inputs_.size() - 2) + " more" : ""));
   }
 
   int64_t size() const override {
-    return audio_.run || audio_.frame == 0 ? static_cast<int64_t>(files_.size()) : (files_.empty() ? 0 : files_.back().end);
+    return audio_.run || audio_.frame == 0 ? static_cast<int64_t>(files_.size())
+                                           : (files_.empty() ? 0 : files_.back().end);
   }
   std::string name(int64_t index) const override {
     const size_t file = file_at(index);
@@ -61,19 +64,20 @@ class SoundSource final : public Source {
   bool sizes_vary() const override { return audio_.frame == 0 && files_.size() > 1; }
   tensor::Shape array_shape() const override {
     if (audio_.frame) return {audio_.context + audio_.frame};
-    const bool alike = std::all_of(files_.begin(), files_.end(), [&](const File& f) { return f.length == files_[0].length; });
+    const bool alike =
+        std::all_of(files_.begin(), files_.end(), [&](const File& f) { return f.length == files_[0].length; });
     return {alike ? files_[0].length : tensor::kUnknown};
   }
   std::string what() const override {
-    const std::string files = std::to_string(files_.size()) + (files_.size() == 1 ? " sound file of " : " sound files of ");
+    const std::string files =
+        std::to_string(files_.size()) + (files_.size() == 1 ? " sound file of " : " sound files of ");
     return whole() ? files + members_->whole()
                    : std::to_string(size()) + " frames of " + std::to_string(audio_.frame) + " samples of " + files +
                          members_->whole();
   }
   std::string place(int64_t index) const override {
     const size_t file = file_at(index);
-    return members_->place(files_[file].member) +
-           (whole() ? "" : ": frame " + std::to_string(index - begin_of(file)));
+    return members_->place(files_[file].member) + (whole() ? "" : ": frame " + std::to_string(index - begin_of(file)));
   }
   std::vector<std::string> notes() const override {
     std::vector<std::string> notes = members_->notes();
@@ -117,17 +121,19 @@ class SoundSource final : public Source {
     return shape && !shape->empty() && shape->back() > 0 ? shape->back() : 0;
   }
 
-  int64_t frames_in(int64_t length) const { return length < audio_.frame ? 0 : (length - audio_.frame) / audio_.hop + 1; }
+  int64_t frames_in(int64_t length) const {
+    return length < audio_.frame ? 0 : (length - audio_.frame) / audio_.hop + 1;
+  }
 
   void add(size_t member) {
     const Content content = members_->read(member);
     const io::SoundSize size = io::sound_size(content.bytes, members_->place(member), limits_);
     if (audio_.rate == 0) audio_.rate = size.rate;
     if (size.rate != audio_.rate)
-      base::fail_unsupported(members_->place(member),
-                             "has " + std::to_string(size.rate) + " samples a second, " + std::to_string(audio_.rate) +
-                                 " are wanted",
-                             "resample it: ffmpeg -i IN.wav -ar " + std::to_string(audio_.rate) + " OUT.wav");
+      base::fail_unsupported(
+          members_->place(member),
+          "has " + std::to_string(size.rate) + " samples a second, " + std::to_string(audio_.rate) + " are wanted",
+          "resample it: ffmpeg -i IN.wav -ar " + std::to_string(audio_.rate) + " OUT.wav");
     mixed_ += size.channels > 1;
     File file{member, size.frames, files_.empty() ? 0 : files_.back().end};
     if (size.frames == 0) base::fail_malformed(members_->place(member), "holds no samples");
@@ -143,8 +149,8 @@ class SoundSource final : public Source {
   int64_t begin_of(size_t file) const { return file ? files_[file - 1].end : 0; }
   size_t file_at(int64_t index) const {
     if (whole()) return static_cast<size_t>(index);
-    const auto at = std::upper_bound(files_.begin(), files_.end(), index,
-                                     [](int64_t i, const File& f) { return i < f.end; });
+    const auto at =
+        std::upper_bound(files_.begin(), files_.end(), index, [](int64_t i, const File& f) { return i < f.end; });
     return static_cast<size_t>(at - files_.begin());
   }
 

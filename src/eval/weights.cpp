@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "base/error.h"
 #include "codec/format.h"
 #include "graph/products.h"
+#include "graph/subgraphs.h"
 
 namespace nibble::eval {
 
@@ -56,6 +58,38 @@ std::vector<WeightHistogram::Range> channel_ranges(const Tensor& weight, int64_t
   return ranges;
 }
 
+/// The float weight that the product `node` has in `before`, or none.
+Tensor real_weight(const Graph& before, const std::vector<graph::NodeId>& producers, const Graph& after,
+                   const Node& node) {
+  const graph::ValueId twin = before.find_value(after.value(node.output(0)).name);
+  const graph::NodeId source = twin == graph::kNoValue ? -1 : producers[static_cast<size_t>(twin)];
+  if (source < 0 || before.node(source).op != node.op || !before.is_constant(before.node(source).input(1))) return {};
+  return before.value(before.node(source).input(1)).constant;
+}
+
+void compare_in(const Graph* before, const Graph& after, const std::string& where, std::vector<WeightError>& errors) {
+  const auto producers = before ? before->producers() : std::vector<graph::NodeId>();
+  for (const graph::NodeId id : graph::weighted_products(after)) {
+    const Node& node = after.node(id);
+    const graph::Value& weight = after.value(node.input(1));
+    WeightError e;
+    e.name = after.name_of(node) + where;
+    e.op = node.op;
+    e.weight_name = weight.name;
+    e.stored = weight.constant;
+    e.channel_axis = channel_axis(node, e.stored);
+    e.bits = tensor::bits_of(e.stored.dtype());
+    e.bytes = codec::stored_bytes(e.stored);
+    const Tensor w = before ? real_weight(*before, producers, after, node) : Tensor();
+    if (w && w.dtype() == tensor::DType::f32 && !w.quantization() && w.shape() == e.stored.shape()) {
+      e.real = w;
+      const Tensor decoded = codec::dequantize(e.stored);
+      e.sqnr_db = sqnr_db(w.values<float>(), decoded.values<float>());
+    }
+    errors.push_back(std::move(e));
+  }
+}
+
 }  // namespace
 
 double WeightError::bits_per_weight() const {
@@ -64,30 +98,15 @@ double WeightError::bits_per_weight() const {
 
 std::vector<WeightError> compare_weights(const Graph& before, const Graph& after) {
   std::vector<WeightError> errors;
-  const auto producers = before.producers();
-  for (const graph::NodeId id : graph::weighted_products(after)) {
-    const Node& node = after.node(id);
-    const graph::Value& weight = after.value(node.input(1));
-    WeightError e;
-    e.name = after.name_of(node);
-    e.op = node.op;
-    e.weight_name = weight.name;
-    e.stored = weight.constant;
-    e.channel_axis = channel_axis(node, e.stored);
-    e.bits = tensor::bits_of(e.stored.dtype());
-    e.bytes = codec::stored_bytes(e.stored);
-    const graph::ValueId twin = before.find_value(after.value(node.output(0)).name);
-    const graph::NodeId source = twin == graph::kNoValue ? -1 : producers[static_cast<size_t>(twin)];
-    if (source >= 0 && before.node(source).op == node.op && before.is_constant(before.node(source).input(1))) {
-      const Tensor& w = before.value(before.node(source).input(1)).constant;
-      if (w.dtype() == tensor::DType::f32 && !w.quantization() && w.shape() == e.stored.shape()) {
-        e.real = w;
-        const Tensor decoded = codec::dequantize(e.stored);
-        e.sqnr_db = sqnr_db(w.values<float>(), decoded.values<float>());
-      }
-    }
-    errors.push_back(std::move(e));
-  }
+  // The Graphs of a network by where they lie: quantizing changes neither the names of nodes nor those of branches.
+  std::map<std::string, const Graph*> twins;
+  graph::for_each_graph(
+      before, [&](const Graph& g, const graph::Path& path) { twins.emplace(graph::place_text(before, path), &g); });
+  graph::for_each_graph(after, [&](const Graph& g, const graph::Path& path) {
+    const std::string where = graph::place_text(after, path);
+    const auto twin = twins.find(where);
+    compare_in(twin == twins.end() ? nullptr : twin->second, g, where, errors);
+  });
   return errors;
 }
 

@@ -2,6 +2,7 @@
 
 #include "codec/format.h"
 #include "graph/products.h"
+#include "graph/subgraphs.h"
 #include "tensor/quantization.h"
 
 namespace nibble::model {
@@ -52,19 +53,23 @@ std::string format_text(const Tensor& t) {
   return text;
 }
 
-std::vector<StoredWeight> stored_weights(const Graph& g) {
+std::vector<StoredWeight> stored_weights(const Graph& network) {
   std::vector<StoredWeight> weights;
-  for (NodeId id = 0; id < g.node_count(); ++id) {
-    const Node& node = g.node(id);
-    if (node.removed) continue;
-    const bool product = graph::is_product(node), table = node.is("Gather"), nbits = node.op == "MatMulNBits";
-    if (!product && !table && !nbits) continue;
-    const ValueId v = node.input(table ? 0 : 1);
-    if (!g.is_constant(v) || (table && !g.value(v).constant.quantization())) continue;
-    weights.push_back(nbits ? of_nbits(g, node) : of_constant(g.value(v).constant));
-    weights.back().node = id;
-    weights.back().weight = g.value(v).name;
-  }
+  graph::for_each_graph(network, [&](const Graph& g, const graph::Path& path) {
+    const std::string where = graph::place_text(network, path);
+    for (NodeId id = 0; id < g.node_count(); ++id) {
+      const Node& node = g.node(id);
+      if (node.removed) continue;
+      const bool product = graph::is_product(node), table = node.is("Gather"), nbits = node.op == "MatMulNBits";
+      if (!product && !table && !nbits) continue;
+      const ValueId v = node.input(table ? 0 : 1);
+      if (!g.is_constant(v) || (table && !g.value(v).constant.quantization())) continue;
+      weights.push_back(nbits ? of_nbits(g, node) : of_constant(g.value(v).constant));
+      weights.back().layer = g.name_of(node) + where;
+      weights.back().op = node.op;
+      weights.back().weight = g.value(v).name;
+    }
+  });
   return weights;
 }
 

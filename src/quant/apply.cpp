@@ -4,6 +4,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <tuple>
 
 #include "base/error.h"
 #include "codec/format.h"
@@ -41,7 +42,8 @@ fit::QuantizedMatrix quantize_weight(const LayerPlan& layer, const Tensor& weigh
     view.row_stride = 1;
     view.column_stride = layer.rows;
   }
-  if (calibration && scheme.clip->name == "minmax" && layer.group == 0 && layer.grid.format->block == 0) {
+  if (calibration && layer.path.empty() && scheme.clip->name == "minmax" && layer.group == 0 &&
+      layer.grid.format->block == 0) {
     // A range that was given for this tensor takes the place of its own.
     const auto it = calibration->weights.find(layer.weight_name);
     if (it != calibration->weights.end() && layer.per_tensor) {
@@ -115,39 +117,64 @@ void quantize_activations(Graph& graph, const Plan& plan) {
 }
 
 /// What a layer's weight becomes: codes with their Quantization, and what the report says of it.
-using MakeCodes = std::function<fit::QuantizedMatrix(const LayerPlan&, const InputStatistics&)>;
+using MakeCodes = std::function<fit::QuantizedMatrix(const LayerPlan&, const Tensor&, const InputStatistics&)>;
+
+/// After quantized constants took the places of float ones. A float weight that is still read elsewhere keeps its name;
+/// the quantized copy gets another.
+void tidy(Graph& graph) {
+  graph.compact();
+  std::map<std::string, int> seen;
+  for (ValueId v = 0; v < graph.value_count(); ++v) {
+    std::string& name = graph.value(v).name;
+    if (seen[name]++ > 0) name = graph.unique_name(name + "_4bit");
+  }
+}
+
+/// tidy in every subgraph at any depth. All of them are this Graph's own: those that were changed, and their holders.
+void tidy_branches(Graph& graph) {
+  for (graph::NodeId id = 0; id < graph.node_count(); ++id)
+    for (auto& [key, attribute] : graph.node(id).attributes)
+      if (auto* inner = std::get_if<std::shared_ptr<Graph>>(&attribute)) {
+        *inner = std::make_shared<Graph>(**inner);
+        tidy_branches(**inner);
+        tidy(**inner);
+      }
+}
 
 std::vector<LayerResult> apply_with(Graph& graph, const Plan& plan, const Calibration* calibration,
                                     const MakeCodes& make_codes, base::Progress& progress) {
   std::vector<LayerResult> results;
-  std::map<std::pair<ValueId, bool>, std::pair<ValueId, LayerResult>> done;  // a weight that several nodes share
+  // A weight that several nodes of one Graph share.
+  std::map<std::tuple<const Graph*, ValueId, bool>, std::pair<ValueId, LayerResult>> done;
+  bool in_branches = false;
   progress.begin("quantize", static_cast<int64_t>(plan.layers.size()), "layers");
   int64_t count = 0;
   for (const LayerPlan& layer : plan.layers) {
     progress.check_cancelled();
     if (layer.bits < 16) {
-      const InputStatistics inputs =
-          calibration && !layer.table ? input_statistics(graph, layer, *calibration) : InputStatistics();
-      const auto key = std::make_pair(layer.weight, layer.transposed);
+      Graph& home = graph::writable_graph_at(graph, layer.path);
+      in_branches = in_branches || !layer.path.empty();
+      const bool known = calibration && !layer.table && layer.path.empty();
+      const InputStatistics inputs = known ? input_statistics(graph, layer, *calibration) : InputStatistics();
+      const auto key = std::make_tuple(&home, layer.weight, layer.transposed);
       auto it = done.find(key);
       if (it == done.end()) {
-        const fit::QuantizedMatrix q = make_codes(layer, inputs);
+        const fit::QuantizedMatrix q = make_codes(layer, home.value(layer.weight).constant, inputs);
         const Tensor codes = fit::to_tensor(q, layer.shape, layer.transposed);
         LayerResult result;
-        result.name = layer.name;
         result.weight_name = layer.weight_name;
         result.sqnr_db = q.error > 0 ? 10.0 * std::log10(q.signal / q.error) : std::numeric_limits<double>::infinity();
         // As MatMulNBits the last block of a row is filled up, and zero points are always there.
         result.bytes = layer.nbits_block > 0 ? layer.bytes_after : codec::stored_bytes(codes);
         result.bits_per_weight = 8.0 * static_cast<double>(result.bytes) / static_cast<double>(codes.elements());
         const ValueId id =
-            graph.add_constant(layer.weight_name, codes, layer.table ? graph::Role::kEmbedding : graph::Role::kWeight);
+            home.add_constant(layer.weight_name, codes, layer.table ? graph::Role::kEmbedding : graph::Role::kWeight);
         it = done.emplace(key, std::make_pair(id, result)).first;
       }
-      if (plan.scheme.correct_bias && !layer.table)
+      if (plan.scheme.correct_bias && known)
         correct_bias(graph, layer, finite_weight(graph.value(layer.weight).constant),
                      graph.value(it->second.first).constant, inputs);
-      graph.node(layer.node).inputs[layer.table ? 0 : 1] = it->second.first;
+      home.node(layer.node).inputs[layer.table ? 0 : 1] = it->second.first;
       results.push_back(it->second.second);
       results.back().name = layer.name;
     }
@@ -156,19 +183,14 @@ std::vector<LayerResult> apply_with(Graph& graph, const Plan& plan, const Calibr
   progress.end();
   quantize_activations(graph, plan);
   graph.metadata["nibble.scheme"] = to_text(plan.scheme);
-  graph.compact();
-  // A float weight that is still read elsewhere keeps its name; the quantized copy gets another.
-  std::map<std::string, int> seen;
-  for (ValueId v = 0; v < graph.value_count(); ++v) {
-    std::string& name = graph.value(v).name;
-    if (seen[name]++ > 0) name = graph.unique_name(name + "_4bit");
-  }
+  if (in_branches) tidy_branches(graph);
+  tidy(graph);
   runtime::infer_shapes(graph);
   return results;
 }
 
 /// Codes and parameters that take the room of real ones.
-fit::QuantizedMatrix placeholder(const LayerPlan& layer, const InputStatistics&) {
+fit::QuantizedMatrix placeholder(const LayerPlan& layer, const Tensor&, const InputStatistics&) {
   fit::QuantizedMatrix q;
   q.grid = layer.grid;
   q.rows = layer.rows;
@@ -186,10 +208,9 @@ fit::QuantizedMatrix placeholder(const LayerPlan& layer, const InputStatistics&)
 
 std::vector<LayerResult> apply(Graph& graph, const Plan& plan, const Calibration* calibration, base::ThreadPool& pool,
                                base::Progress& progress) {
-  const auto quantize = [&](const LayerPlan& layer, const InputStatistics& inputs) {
+  const auto quantize = [&](const LayerPlan& layer, const Tensor& weight, const InputStatistics& inputs) {
     try {
-      return quantize_weight(layer, finite_weight(graph.value(layer.weight).constant), plan.scheme, calibration, inputs,
-                             pool);
+      return quantize_weight(layer, finite_weight(weight), plan.scheme, calibration, inputs, pool);
     } catch (const base::Error& e) {
       throw e.within("tensor " + base::in_quotes(layer.weight_name));
     }
@@ -207,7 +228,7 @@ int64_t predicted_file_bytes(const Graph& graph, const Plan& plan) {
   // Bias correction gives a bias to layers without one, where a calibration knows their inputs.
   for (const LayerPlan& layer : plan.layers) {
     if (!plan.scheme.correct_bias || plan.activations.empty() || layer.bits == 16 || layer.op == "MatMul" ||
-        layer.table)
+        layer.table || !layer.path.empty())
       continue;
     if (copy.node(layer.node).input(2) != graph::kNoValue) continue;
     const ValueId bias = copy.add_constant(copy.unique_name(layer.weight_name + "_bias"),

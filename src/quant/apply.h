@@ -16,8 +16,8 @@ struct LayerResult {
 };
 
 /// Carries out a plan on the prepared Graph it was made from: quantized constants for the weights, QuantizeLinear and
-/// DequantizeLinear pairs for the activations. The scheme is recorded in the metadata key `nibble.scheme`. The same
-/// bytes for any number of threads.
+/// DequantizeLinear pairs for the activations. Subgraphs that other Graphs share are copied, not changed. The scheme is
+/// recorded in the metadata key `nibble.scheme`. The same bytes for any number of threads.
 std::vector<LayerResult> apply(graph::Graph& graph, const Plan& plan, const Calibration* calibration,
                                base::ThreadPool& pool, base::Progress& progress);
 

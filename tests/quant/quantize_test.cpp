@@ -15,7 +15,6 @@
 #include "runtime/infer_shapes.h"
 #include "runtime/session.h"
 #include "support/graph_builder.h"
-#include "support/if_network.h"
 
 namespace nibble::quant {
 namespace {
@@ -269,8 +268,7 @@ TEST(Plan, TheStyleMatmulnbitsQuantizesTablesAndCountsItsOwnForm) {
       const auto result =
           std::find_if(q.results.begin(), q.results.end(), [&](const auto& r) { return r.name == layer.name; });
       EXPECT_EQ(result->bytes, layer.bytes_after) << scheme << " " << layer.name;
-      const auto it = std::find_if(stored.begin(), stored.end(),
-                                   [&](const auto& w) { return q.graph.node(w.node).name == layer.name; });
+      const auto it = std::find_if(stored.begin(), stored.end(), [&](const auto& w) { return w.layer == layer.name; });
       if (layer.table) continue;  // its operator is not read back by stored_weights, only after folding
       ASSERT_NE(it, stored.end());
       EXPECT_EQ(it->bytes, layer.bytes_after) << scheme << " " << layer.name;
@@ -330,23 +328,6 @@ TEST(Plan, NothingToQuantizeIsAnError) {
   auto g = b.finish({b.node("Relu", {b.input("x", {1})}, "y")});
   runtime::infer_shapes(g);
   refusal([&] { make_plan(g, parse_scheme("W4A16"), nullptr, {}); }, base::ErrorKind::kUnsupported);
-}
-
-TEST(Plan, BranchesAreLeftOutByName) {
-  test::IfNetwork net({100});
-  auto inner = std::make_shared<Graph>(*graph::subgraph(net.outer.graph.node(0), "then_branch"));
-  inner->add_constant("wide", GraphBuilder::random_tensor("wide", {100, 50}));
-  inner->add_node({"MatMul", "", "product", {inner->captures[0], inner->value_count() - 1}, {inner->outputs[0]}, {}});
-  inner->remove_node(0);
-  net.outer.graph.node(0).attributes["then_branch"] = inner;
-  try {
-    make_plan(net.outer.finish({net.y}), parse_scheme("W4A16"), nullptr, {});
-    FAIL();
-  } catch (const base::Error& e) {
-    EXPECT_EQ(e.kind(), base::ErrorKind::kUnsupported);
-    EXPECT_NE(std::string(e.what()).find("y (If): its branches hold 1 product and 5000 numbers"), std::string::npos)
-        << e.what();
-  }
 }
 
 TEST(Plan, AKeepRuleThatMatchesNothingIsAnError) {

@@ -60,9 +60,9 @@ void read_csv(std::string_view text, char separator, const std::string& place, c
     if (fields.size() == 1 && fields[0].empty()) continue;
     if (width == 0) width = fields.size();
     if (fields.size() != width)
-      base::fail_malformed(place + ": line " + std::to_string(first),
-                           "has " + std::to_string(fields.size()) + " fields, the first one has " +
-                               std::to_string(width));
+      base::fail_malformed(
+          place + ": line " + std::to_string(first),
+          "has " + std::to_string(fields.size()) + " fields, the first one has " + std::to_string(width));
     row(first, fields);
   }
 }

@@ -8,8 +8,8 @@
 
 namespace nibble::io {
 
-/// What separates the fields of a table: a TAB where its first line has one, else a semicolon where that line has one and
-/// no comma, else a comma.
+/// What separates the fields of a table: a TAB where its first line has one, else a semicolon where that line has one
+/// and no comma, else a comma.
 char separator_of(std::string_view text);
 
 /// Splits a table into rows and hands each on with its line's number, counted from 1. RFC 4180: a field may stand in

@@ -58,7 +58,10 @@ bool has_magic(base::Bytes bytes, std::string_view magic, size_t at = 0) {
 }
 
 bool is_compressed(base::Bytes bytes) {
-  return has_magic(bytes, "\x1F\x8B") || has_magic(bytes, std::string_view("\xFD" "7zXZ\0", 6)) ||
+  return has_magic(bytes, "\x1F\x8B") ||
+         has_magic(bytes, std::string_view("\xFD"
+                                           "7zXZ\0",
+                                           6)) ||
          has_magic(bytes, "BZh") || has_magic(bytes, "\x28\xB5\x2F\xFD");
 }
 

@@ -14,16 +14,16 @@ namespace nibble::io {
 bool is_tar(base::Bytes bytes);
 
 struct TarEntry {
-  std::string name;    ///< without a leading "./"
-  base::Bytes bytes;   ///< the file's, alive as long as the TarFile
+  std::string name;   ///< without a leading "./"
+  base::Bytes bytes;  ///< the file's, alive as long as the TarFile
 };
 
 /// The regular files of a tar archive in memory (ustar, pax, GNU), sorted by name (bytes), read without ever writing
 /// one to disk. Of a plain archive they are views of `bytes`; a compressed one is expanded as a whole on opening.
 ///
 /// Names must be unique and at most name-bytes long; entries (of every kind) and expanded bytes are checked against
-/// zip-entries and zip-bytes while they arrive, and above 1 MiB the expanded over the compressed size against zip-ratio.
-/// Throws Error: kMalformed (truncated, damaged), kUnsupported (hard links, sparse files), kLimit.
+/// zip-entries and zip-bytes while they arrive, and above 1 MiB the expanded over the compressed size against
+/// zip-ratio. Throws Error: kMalformed (truncated, damaged), kUnsupported (hard links, sparse files), kLimit.
 class TarFile {
  public:
   /// `bytes` stays alive through `owner`.

@@ -1,7 +1,7 @@
 // RIFF: "RIFF" size32 "WAVE", then chunks: a four-letter name, size32, that many bytes, and one more where the size is
-// odd. All numbers are little-endian. "fmt " holds: format16, channels16, rate32, bytes a second32, bytes a frame16, bits16;
-// format 0xFFFE (extensible) then has: extension size16, valid bits16, channel mask32, and a GUID of 16 bytes whose first
-// two are the format.
+// odd. All numbers are little-endian. "fmt " holds: format16, channels16, rate32, bytes a second32, bytes a frame16,
+// bits16; format 0xFFFE (extensible) then has: extension size16, valid bits16, channel mask32, and a GUID of 16 bytes
+// whose first two are the format.
 #include "io/wav/wav.h"
 
 #include <bit>
@@ -47,8 +47,8 @@ Format read_format(base::Bytes chunk, const std::string& place) {
                            "its samples have " + std::to_string(f.bits) + (f.code == kFloat ? " bit floats" : " bits"),
                            "PCM of 8, 16, 24 and 32 bits and floats of 32 bits are read");
   if (f.channels < 1 || f.rate < 1)
-    base::fail_malformed(place, "it has " + std::to_string(f.channels) + " channels at " + std::to_string(f.rate) +
-                                    " samples a second");
+    base::fail_malformed(
+        place, "it has " + std::to_string(f.channels) + " channels at " + std::to_string(f.rate) + " samples a second");
   if (number(chunk, 12, 2) != f.channels * f.bits / 8)
     base::fail_malformed(place, "its frames of " + std::to_string(number(chunk, 12, 2)) + " bytes do not hold " +
                                     std::to_string(f.channels) + " channels of " + std::to_string(f.bits) + " bits");
@@ -89,9 +89,9 @@ Located locate(base::Bytes bytes, const std::string& place, const base::Limits& 
     const auto size = static_cast<size_t>(number(bytes, at + 4, 4));
     at += kChunkBytes;
     if (size > bytes.size() - at)
-      base::fail_malformed(place, "its chunk " + base::in_quotes(name) + " of " + std::to_string(size) +
-                                      " bytes ends after the file",
-                           "copy or download it again");
+      base::fail_malformed(
+          place, "its chunk " + base::in_quotes(name) + " of " + std::to_string(size) + " bytes ends after the file",
+          "copy or download it again");
     if (name == "fmt ") {
       if (have_format) base::fail_malformed(place, "has two format chunks");
       format = read_format(bytes.subspan(at, size), place);
@@ -107,8 +107,8 @@ Located locate(base::Bytes bytes, const std::string& place, const base::Limits& 
   if (!have_format || !have_data) base::fail_malformed(place, "has no format and data chunks");
   const auto frame = static_cast<size_t>(format.channels * format.bits / 8);
   if (data.size() % frame != 0)
-    base::fail_malformed(place, "its data of " + std::to_string(data.size()) + " bytes is no whole number of frames of " +
-                                    std::to_string(frame));
+    base::fail_malformed(place, "its data of " + std::to_string(data.size()) +
+                                    " bytes is no whole number of frames of " + std::to_string(frame));
   const auto frames = static_cast<int64_t>(data.size() / frame);
   base::check_limit(frames, limits.tensor_elements, "tensor-elements", place, "its number of samples");
   return {format, data, frames};
@@ -132,7 +132,8 @@ Sound read_wav(base::Bytes bytes, const std::string& place, const base::Limits& 
     for (size_t c = 0; c < static_cast<size_t>(format.channels); ++c) sum += sample(data, i * frame + c * size, format);
     out[i] = static_cast<float>(sum / static_cast<double>(format.channels));
     if (!std::isfinite(out[i]))
-      base::fail_malformed(place, "its sample " + std::to_string(i) + " is " + (std::isnan(out[i]) ? "NaN" : "infinite"));
+      base::fail_malformed(place,
+                           "its sample " + std::to_string(i) + " is " + (std::isnan(out[i]) ? "NaN" : "infinite"));
   }
   return sound;
 }

@@ -6,8 +6,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "graph/products.h"
+#include "graph/subgraphs.h"
 #include "model/open.h"
+#include "model/stored_weights.h"
 #include "quant/prepare/prepare.h"
 #include "runtime/infer_shapes.h"
 #include "runtime/rewrite/rewrite.h"
@@ -105,7 +106,7 @@ void check_shapes(const Graph& graph, Findings& findings) {
 /// The scales of a layer's groups under the scheme: too large for their type, or so small that they lose bits or
 /// vanish.
 void check_scales(const Graph& graph, const LayerPlan& layer, Findings& findings) {
-  const Tensor& w = graph.value(layer.weight).constant;
+  const Tensor& w = graph::graph_at(graph, layer.path).value(layer.weight).constant;
   const auto values = w.values<float>();
   const int64_t row_stride = layer.transposed ? 1 : layer.columns, column_stride = layer.transposed ? layer.rows : 1;
   const int64_t length = layer.group ? layer.group : layer.columns;
@@ -145,7 +146,8 @@ std::string channels_text(int64_t n, const char* one, const char* many) {
 void check_weights(const Graph& graph, const Plan& plan, Findings& findings) {
   std::vector<std::string> differing;
   for (const LayerPlan& layer : plan.layers) {
-    if (graph.value(layer.weight).constant.quantization()) continue;  // said for all of them at once
+    if (graph::graph_at(graph, layer.path).value(layer.weight).constant.quantization())
+      continue;  // said for all of them at once
     const std::string place = "layer " + base::in_quotes(layer.name) + " (" + layer.op + ")";
     if (layer.bits == 16) {
       findings.add(Severity::kWarning, place, "cannot be quantized: " + layer.note,
@@ -171,32 +173,33 @@ void check_weights(const Graph& graph, const Plan& plan, Findings& findings) {
 
 /// Weights that are quantized already. True when there is nothing else to quantize.
 bool check_quantized(const Graph& graph, Findings& findings) {
-  const auto products = graph::weighted_products(graph);
-  const auto quantized = std::count_if(products.begin(), products.end(), [&](graph::NodeId id) {
-    return graph.value(graph.node(id).input(1)).constant.quantization() != nullptr;
-  });
+  const auto weights = model::stored_weights(graph);
+  const auto quantized =
+      std::count_if(weights.begin(), weights.end(), [](const model::StoredWeight& w) { return w.bits < 32; });
   if (quantized)
     findings.add(
         Severity::kNote, "",
-        std::to_string(quantized) + " of " + std::to_string(products.size()) + " weights are quantized already");
-  return quantized > 0 && quantized == static_cast<std::ptrdiff_t>(products.size());
+        std::to_string(quantized) + " of " + std::to_string(weights.size()) + " weights are quantized already");
+  return quantized > 0 && quantized == static_cast<std::ptrdiff_t>(weights.size());
 }
 
 /// NaN and infinity: quantizing refuses them in the weights of layers; anywhere else they reach the output.
 void check_finite(const Graph& graph, const Plan& plan, Findings& findings) {
-  std::set<ValueId> weights;
-  for (const LayerPlan& layer : plan.layers) weights.insert(layer.weight);
-  for (ValueId v = 0; v < graph.value_count(); ++v) {
-    if (!graph.is_constant(v)) continue;
-    try {
-      require_finite(graph.value(v));
-    } catch (const base::Error& e) {
-      if (weights.count(v))
-        findings.add(Severity::kError, e);
-      else
-        findings.add(Severity::kWarning, e.place(), e.sentence());
+  std::set<std::pair<const Graph*, ValueId>> weights;
+  for (const LayerPlan& layer : plan.layers) weights.insert({&graph::graph_at(graph, layer.path), layer.weight});
+  graph::for_each_graph(graph, [&](const Graph& g, const graph::Path& path) {
+    for (ValueId v = 0; v < g.value_count(); ++v) {
+      if (!g.is_constant(v)) continue;
+      try {
+        require_finite(g.value(v));
+      } catch (const base::Error& e) {
+        if (weights.count({&g, v}))
+          findings.add(Severity::kError, e);
+        else
+          findings.add(Severity::kWarning, e.place() + graph::place_text(graph, path), e.sentence());
+      }
     }
-  }
+  });
 }
 
 }  // namespace
@@ -207,7 +210,7 @@ std::string_view name_of(Severity severity) {
 }
 
 ChannelRemarks channel_remarks(const Graph& graph, const LayerPlan& layer) {
-  const auto w = graph.value(layer.weight).constant.values<float>();
+  const auto w = graph::graph_at(graph, layer.path).value(layer.weight).constant.values<float>();
   const int64_t row_stride = layer.transposed ? 1 : layer.columns, column_stride = layer.transposed ? layer.rows : 1;
   ChannelRemarks remarks;
   std::vector<float> largest;

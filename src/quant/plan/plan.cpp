@@ -126,53 +126,31 @@ void count_bytes(LayerPlan& layer) {
   layer.bits_per_weight = 8.0 * static_cast<double>(layer.bytes_after) / static_cast<double>(weights);
 }
 
-/// Products and float numbers in constants of at least kLargeConstant elements, in subgraphs at any depth.
-struct InBranches {
-  int64_t products = 0, weights = 0;
-};
-
-InBranches count_in_branches(const Node& node) {
-  InBranches sum;
-  for (const auto& [key, attribute] : node.attributes) {
-    const auto* shared = std::get_if<std::shared_ptr<Graph>>(&attribute);
-    if (!shared) continue;
-    const Graph& inner = **shared;
-    sum.products += static_cast<int64_t>(graph::weighted_products(inner).size());
-    for (ValueId v = 0; v < inner.value_count(); ++v)
-      if (inner.is_constant(v) && inner.value(v).constant.dtype() == DType::f32 &&
-          inner.value(v).constant.elements() >= kLargeConstant)
-        sum.weights += inner.value(v).constant.elements();
-    for (NodeId id = 0; id < inner.node_count(); ++id) {
-      if (inner.node(id).removed) continue;
-      const InBranches deeper = count_in_branches(inner.node(id));
-      sum.products += deeper.products;
-      sum.weights += deeper.weights;
-    }
-  }
-  return sum;
-}
-
-void find_layers(const Graph& graph, const PlanOptions& options, Plan& plan, std::vector<std::string>& refused) {
+/// Adds what one Graph of the network holds, and, where they stand, what the subgraphs of its nodes do.
+void find_layers(const Graph& network, graph::Path& path, const PlanOptions& options, Plan& plan,
+                 std::vector<std::string>& refused) {
+  const Graph& graph = graph::graph_at(network, path);
+  const std::string where = graph::place_text(network, path);
   for (NodeId id = 0; id < graph.node_count(); ++id) {
     const Node& node = graph.node(id);
     if (node.removed) continue;
-    const std::string name = graph.name_of(node);
-    if (const InBranches inside = count_in_branches(node); inside.products || inside.weights)
-      plan.left_out.push_back(
-          base::printable(name) + " (" + node.op + "): its branches hold " + std::to_string(inside.products) +
-          (inside.products == 1 ? " product and " : " products and ") + std::to_string(inside.weights) +
-          " numbers in large constants, which stay as they are: schemes quantize outside of branches");
-    const bool table = options.style == model::OnnxStyle::kMatMulNBits && is_large_table(graph, node);
+    const std::string name = graph.name_of(node) + where;
+    for (const auto& [key, attribute] : node.attributes)
+      if (std::holds_alternative<std::shared_ptr<Graph>>(attribute)) {
+        path.push_back({id, key});
+        find_layers(network, path, options, plan, refused);
+        path.pop_back();
+      }
+    const bool table = path.empty() && options.style == model::OnnxStyle::kMatMulNBits && is_large_table(graph, node);
     if (!graph::is_product(node) && !table) {
       // Other operators with large constants are not silently passed over.
       for (const ValueId v : node.inputs)
         if (graph.is_constant(v) && graph.value(v).constant.dtype() == DType::f32 &&
             graph.value(v).constant.elements() >= kLargeConstant)
-          plan.left_out.push_back(base::printable(name) + " (" + node.op + "): its constant " +
+          plan.left_out.push_back(base::printable(name, 120) + " (" + node.op + "): its constant " +
                                   tensor::to_string(graph.value(v).shape) + " stays as it is, " +
-                                  (graph::captured_inputs(node)
-                                       ? "its branches read it: schemes quantize outside of branches"
-                                       : "schemes quantize Conv, Gemm and MatMul"));
+                                  (graph::captured_inputs(node) ? "its branches read it, and not as a product's weight"
+                                                                : "schemes quantize Conv, Gemm and MatMul"));
       continue;
     }
     if (table && plan.scheme.weights.map == fit::Map::kMinmax) {
@@ -181,11 +159,12 @@ void find_layers(const Graph& graph, const PlanOptions& options, Plan& plan, std
       continue;
     }
     if (!table && !graph.is_constant(node.input(1))) {
-      plan.left_out.push_back(base::printable(name) + " (" + node.op +
+      plan.left_out.push_back(base::printable(name, 120) + " (" + node.op +
                               "): its second operand is computed, not constant");
       continue;
     }
     LayerPlan layer;
+    layer.path = path;
     layer.node = id;
     layer.name = name;
     layer.op = node.op;
@@ -257,7 +236,8 @@ Plan make_plan(const Graph& graph, const Scheme& scheme, const Calibration* cali
   plan.scheme = scheme;
   plan.style = options.style;
   std::vector<std::string> refused;
-  find_layers(graph, options, plan, refused);
+  graph::Path path;
+  find_layers(graph, path, options, plan, refused);
   if (!refused.empty() && !options.allow_fallback) {
     std::string list;
     for (size_t i = 0; i < refused.size() && i < 5; ++i) list += (i ? ", " : "") + refused[i];
@@ -285,17 +265,28 @@ Plan make_plan(const Graph& graph, const Scheme& scheme, const Calibration* cali
                        "write first, last, depthwise, or a layer's name as `nibble inspect -v` lists them");
   for (LayerPlan* layer : products) {
     choose_format(scheme, *layer);
-    if (options.style == model::OnnxStyle::kMatMulNBits && layer->bits < 16) choose_style(graph, *layer);
+    if (!layer->path.empty() && layer->activation_bits < 16) {
+      layer->activation_bits = 16;
+      layer->note += (layer->note.empty() ? "" : "; ") + std::string("activations in branches stay floats");
+    }
+    if (options.style == model::OnnxStyle::kMatMulNBits && layer->bits < 16) {
+      if (layer->path.empty())
+        choose_style(graph, *layer);
+      else
+        layer->why_qdq = "it lies in a branch";
+    }
     count_bytes(*layer);
   }
   find_activations(graph, plan);
 
   int64_t constants = 0, largest = 0, before = 0, after = 0;
-  std::set<ValueId> counted;
-  for (ValueId v = 0; v < graph.value_count(); ++v)
-    if (graph.is_constant(v)) constants += codec::stored_bytes(graph.value(v).constant);
+  std::set<std::pair<const Graph*, ValueId>> counted;
+  graph::for_each_graph(graph, [&](const Graph& g, const graph::Path&) {
+    for (ValueId v = 0; v < g.value_count(); ++v)
+      if (g.is_constant(v)) constants += codec::stored_bytes(g.value(v).constant);
+  });
   for (const LayerPlan& layer : plan.layers) {
-    if (!counted.insert(layer.weight).second) continue;
+    if (!counted.insert({&graph::graph_at(graph, layer.path), layer.weight}).second) continue;
     before += layer.bytes_before;
     after += layer.bytes_after;
     largest = std::max(largest, layer.bytes_before);
@@ -336,7 +327,7 @@ std::vector<Observed> observed_values(const Graph& graph, const Plan& plan) {
       values.push_back({name, axis});
   };
   for (const LayerPlan& layer : plan.layers)
-    if (layer.bits < 16 && !layer.table)
+    if (layer.bits < 16 && !layer.table && layer.path.empty())
       add(graph.value(graph.node(layer.node).input(0)).name, layer.op == "Conv" ? 1 : -1);
   for (const ActivationPlan& a : plan.activations) add(a.name, 1);
   return values;

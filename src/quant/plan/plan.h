@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "graph/graph.h"
+#include "graph/subgraphs.h"
 #include "model/matmul_nbits_form.h"
 #include "quant/calibrate/calibration.h"
 #include "quant/scheme.h"
@@ -11,8 +12,9 @@ namespace nibble::quant {
 
 /// One weight of the network: what becomes of it, or why nothing does.
 struct LayerPlan {
-  graph::NodeId node = -1;
-  std::string name, op;  ///< the node's name (its output's where it has none) and operator
+  graph::Path path;         ///< to the subgraph that holds the node; empty: the network's own Graph
+  graph::NodeId node = -1;  ///< of that Graph, as `weight`
+  std::string name, op;     ///< the node's name (its output's where it has none), " in BRANCH of NODE", and operator
   graph::ValueId weight = graph::kNoValue;
   std::string weight_name;
   tensor::Shape shape;

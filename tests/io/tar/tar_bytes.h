@@ -13,8 +13,8 @@ namespace nibble::test {
 struct TarEntrySpec {
   std::string name;
   std::string data;
-  char type = '0';                   ///< '0' a file, '1' a hard link, '2' a symbolic link, '5' a folder
-  std::optional<uint64_t> size = {}; ///< instead of the true one
+  char type = '0';                    ///< '0' a file, '1' a hard link, '2' a symbolic link, '5' a folder
+  std::optional<uint64_t> size = {};  ///< instead of the true one
   std::string link = {};
 };
 

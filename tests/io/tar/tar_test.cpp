@@ -19,8 +19,11 @@ TarFile open(const std::string& bytes, const base::Limits& limits = {}) {
 std::string text(const TarFile& tar, size_t i) { return std::string(base::as_text(tar.entries().at(i).bytes)); }
 
 TEST(Tar, GivesFilesSortedAndViewsOfThePlainArchive) {
-  const std::string bytes = tar_bytes({{"b.txt", "second"}, {"dir/", "", '5'}, {"./a.txt", std::string(1000, 'a')},
-                                       {"empty", ""}, {"link", "", '2', {}, "b.txt"}});
+  const std::string bytes = tar_bytes({{"b.txt", "second"},
+                                       {"dir/", "", '5'},
+                                       {"./a.txt", std::string(1000, 'a')},
+                                       {"empty", ""},
+                                       {"link", "", '2', {}, "b.txt"}});
   EXPECT_TRUE(is_tar(base::as_bytes(bytes)));
   const TarFile tar = open(bytes);
   ASSERT_EQ(tar.entries().size(), 3u);

@@ -78,7 +78,8 @@ TEST(Wav, ContradictionsAndOtherFormatsAreRefused) {
   bad(ErrorKind::kMalformed, "0 samples a second", {.rate = 0, .bits = 16, .data = std::string(4, '\0')});
   bad(ErrorKind::kMalformed, "whole number of frames", {.bits = 16, .data = std::string(3, '\0')});
   bad(ErrorKind::kMalformed, "frames of 7 bytes", {.bits = 16, .data = std::string(4, '\0'), .frame_bytes = 7});
-  bad(ErrorKind::kMalformed, "ends after the file", {.bits = 16, .data = std::string(4, '\0'), .data_size = 0xFFFFFFFFu});
+  bad(ErrorKind::kMalformed, "ends after the file",
+      {.bits = 16, .data = std::string(4, '\0'), .data_size = 0xFFFFFFFFu});
   expect_error(ErrorKind::kMalformed, "no format and data", [] { read(std::string("RIFF\4\0\0\0WAVE", 12)); });
   expect_error(ErrorKind::kMalformed, "no WAVE", [] { read("RIFX and so on"); });
   base::Limits limits;
