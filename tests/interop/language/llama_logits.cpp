@@ -1,6 +1,7 @@
 // The same as logits.cpp by llama.cpp's own library; scripts/setup compiles it against the library that it builds.
 // Usage: llama_logits MODEL.gguf TOKENS OUT WINDOW [f16]   the last word: the cache of keys and values in f16, its
 // default.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>

@@ -124,6 +124,24 @@ def reference_bytes():
         check(tensor_bytes(ours) == tensor_bytes(theirs), f"tale-5M {scheme} --search reference: the tensors are llama-quantize's, byte for byte")
 
 
+def importance():
+    """Matrices collected by both programs are the same, and each reads the other's."""
+    import gguf
+    model, text, mine, theirs = MODELS / "tale-5M-bf16.gguf", DATA / "text" / "tinystories-calib.txt", SCRATCH / "mine.gguf", SCRATCH / "theirs.gguf"
+    run(LLAMA / "llama-imatrix", "-m", model, "-f", text, "-o", theirs, "-c", 512, "-b", 512, "--chunks", 4, "--process-output", "-t", 2)
+    run(NIBBLE, "quantize", model, "-o", SCRATCH / "i.gguf", "--scheme", "Q4_K_M", "--calib", text, "--calib-chunks", 4, "--save-imatrix", mine,
+        "--force")
+    sums = [{t.name: t.data.astype(np.float64).ravel() for t in gguf.GGUFReader(f).tensors} for f in (mine, theirs)]
+    check(sums[0].keys() == sums[1].keys(), f"importance matrices name the same {len(sums[1])} tensors")
+    worst = max(float(np.abs(sums[0][n] - sums[1][n]).max() / np.abs(sums[1][n]).max()) for n in sums[1] if n in sums[0])
+    check(worst < 0.02, f"their sums differ by {worst:.1e} of a weight's largest at most (llama.cpp rounds activations to bf16)")
+    run(NIBBLE, "quantize", model, "-o", SCRATCH / "j.gguf", "--scheme", "Q4_K_M", "--imatrix", theirs, "--force")
+    run(LLAMA / "llama-quantize", "--imatrix", mine, model, SCRATCH / "k.gguf", "Q4_K_M")
+    kl = {f: evaluate(SCRATCH / f"{f}.gguf", STORIES, 256, "--baseline", MODELS / "tale-5M")["kl_divergence"]["mean"] for f in "ijk"}
+    check(kl["i"] <= kl["k"] and kl["j"] <= kl["k"],
+          f"Q4_K_M with an importance matrix: KL {kl['i']:.6f} with ours, {kl['j']:.6f} with llama.cpp's, llama-quantize {kl['k']:.6f}")
+
+
 def tensor_bytes(path):
     import gguf
     return {t.name: (t.tensor_type, t.data.tobytes()) for t in gguf.GGUFReader(path).tensors}
@@ -151,6 +169,7 @@ def main():
     llama_runs()
     fallbacks()
     reference_bytes()
+    importance()
     if SMOLLM2:
         smollm2()
     assert not failures, failures
