@@ -1,5 +1,5 @@
-// Prints the tables of the program as Markdown, for scripts/generate_docs: print_tables support|formats|maps|schemes.
-// What stands in the documents is what the code says here.
+// Prints the tables of the program as Markdown, for scripts/generate_docs: print_tables
+// support|formats|blocks|maps|schemes. What stands in the documents is what the code says here.
 #include <cmath>
 #include <cstdio>
 #include <map>
@@ -65,6 +65,13 @@ const char* name_of(codec::ScaleType type) {
       return "E4M3";
   }
   return "";
+}
+
+void print_blocks() {
+  header({"name", "what it is", "values a block", "bytes", "bits a weight"});
+  for (const codec::BlockFormat* f : codec::all_block_formats())
+    row({"`" + std::string(f->name) + "`", std::string(f->summary), std::to_string(f->elements),
+         std::to_string(f->bytes), text(8.0 * f->bytes / f->elements)});
 }
 
 void print_formats() {
@@ -204,6 +211,8 @@ int main(int argc, char** argv) {
   const std::string_view what = argc == 2 ? argv[1] : "";
   if (what == "formats")
     print_formats();
+  else if (what == "blocks")
+    print_blocks();
   else if (what == "maps")
     print_maps();
   else if (what == "schemes")

@@ -1,6 +1,7 @@
 #include "fit/blocks/quantize_blocks.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -91,12 +92,15 @@ class Pieces {
 
 /// Index of the first value that is NaN, infinite or larger than `largest`, or -1.
 int64_t first_unfit(const float* values, int64_t count, float largest) {
-  uint32_t most = 0;  // the bits of finite magnitudes grow with them, and those of NaN are above all
-  for (int64_t i = 0; i < count; ++i) {
-    uint32_t bits;
-    std::memcpy(&bits, values + i, sizeof bits);
-    most = std::max(most, bits & 0x7fffffffu);
-  }
+  // The bits of finite magnitudes grow with them, and those of NaN are above all. Whole blocks: multiples of 16.
+  uint32_t most_of[16] = {};
+  for (int64_t i = 0; i < count; i += 16)
+    for (int64_t k = 0; k < 16; ++k) {
+      uint32_t bits;
+      std::memcpy(&bits, values + i + k, sizeof bits);
+      most_of[k] = std::max(most_of[k], bits & 0x7fffffffu);
+    }
+  const uint32_t most = *std::max_element(most_of, most_of + 16);
   uint32_t limit;
   std::memcpy(&limit, &largest, sizeof limit);
   if (most <= limit) return -1;
@@ -171,20 +175,30 @@ BlockError measure_blocks(DType dtype, std::span<const uint8_t> bytes, const Mat
   const Pieces pieces(values, format);
   NIBBLE_INVARIANT(static_cast<int64_t>(bytes.size()) == pieces.blocks() * format.bytes);
   std::vector<BlockError> sums(static_cast<size_t>(pieces.count()));
-  pool.for_each(pieces.count(), [&](int64_t piece, int) {
-    std::vector<float> scratch, decoded(static_cast<size_t>(kPieceValues));
-    const float* x = pieces.values(piece, scratch);
+  std::array<float, 16> ones;
+  ones.fill(1.0f);
+  std::vector<std::vector<float>> scratch(static_cast<size_t>(pool.threads())), buffers(scratch.size());
+  pool.for_each(pieces.count(), [&](int64_t piece, int worker) {
+    std::vector<float>& decoded = buffers[static_cast<size_t>(worker)];
+    decoded.resize(static_cast<size_t>(kPieceValues));
+    const float* x = pieces.values(piece, scratch[static_cast<size_t>(worker)]);
     const int64_t first = pieces.first(piece), count = pieces.size(piece);
     format.decode(bytes.data() + first * format.bytes, count, decoded.data());
+    // Sixteen running sums; a piece is whole blocks, multiples of 16.
+    double error[16] = {}, signal[16] = {};
+    for (int64_t i = 0; i < count * format.elements; i += 16) {
+      const float* w = ones.data();
+      if (!column_weights.empty()) w = column_weights.data() + (first * format.elements + i) % values.columns;
+      for (int64_t k = 0; k < 16; ++k) {
+        const double value = x[i + k], rest = value - double{decoded[static_cast<size_t>(i + k)]};
+        error[k] += double{w[k]} * rest * rest;
+        signal[k] += double{w[k]} * value * value;
+      }
+    }
     BlockError sum;
-    for (int64_t i = 0; i < count * format.elements; ++i) {
-      const double w =
-          column_weights.empty()
-              ? 1.0
-              : double{column_weights[static_cast<size_t>((first * format.elements + i) % values.columns)]};
-      const double rest = double{x[i]} - double{decoded[static_cast<size_t>(i)]};
-      sum.error += w * rest * rest;
-      sum.signal += w * double{x[i]} * double{x[i]};
+    for (int k = 0; k < 16; ++k) {
+      sum.error += error[k];
+      sum.signal += signal[k];
     }
     sums[static_cast<size_t>(piece)] = sum;
   });

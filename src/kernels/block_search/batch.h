@@ -1,4 +1,6 @@
 #pragma once
+#include <cstring>
+
 #include "kernels/block_search/lanes.h"
 
 namespace nibble::kernels {
@@ -53,7 +55,7 @@ struct Output {
     for (int k = 0; k < L::kRegs; ++k)
       o.r[k] = __builtin_convertvector(low.r[k], typename Isa::Ints) |
                __builtin_convertvector(high.r[k], typename Isa::Ints) << 16;
-    std::memcpy(word, &o, sizeof o);
+    o.store(word);
     for (int k = 0; k < count; ++k) std::memcpy(bytes + k * stride + offset, &word[k], 4);
   }
 
@@ -73,7 +75,7 @@ struct Output {
       const Ints is_normal = magnitude >= (113 << 23);
       o.r[k] = (is_normal & normal) | (~is_normal & subnormal) | ((bits >> 16) & 0x8000);
     }
-    std::memcpy(word, &o, sizeof o);
+    o.store(word);
     for (int k = 0; k < count; ++k) {
       const auto half = static_cast<uint16_t>(word[k]);
       std::memcpy(bytes + k * stride + offset, &half, 2);

@@ -1,6 +1,5 @@
 #pragma once
 #include <cstdint>
-#include <cstring>
 
 #define NIBBLE_LANES_INLINE [[gnu::always_inline]] inline
 /// Before a loop whose few variables must be registers.
@@ -18,6 +17,7 @@ namespace nibble::kernels {
 template <typename Isa>
 struct Lanes {
   using Reg = typename Isa::Reg;
+  using Stored [[gnu::may_alias]] = Reg;
   static constexpr int kRegs = 16 / Isa::kWidth;
   Reg r[kRegs];
 
@@ -27,12 +27,17 @@ struct Lanes {
     for (int k = 0; k < kRegs; ++k) o.r[k] = Reg{} + v;
     return o;
   }
+  /// Sixteen floats at a multiple of 64 bytes. Register by register: a copy of the whole would go through memory.
   NIBBLE_LANES_INLINE static Lanes load(const float* at) {
     Lanes o;
-    std::memcpy(&o, at, sizeof o);
+    NIBBLE_LANES_UNROLL
+    for (int k = 0; k < kRegs; ++k) o.r[k] = *reinterpret_cast<const Stored*>(at + k * Isa::kWidth);
     return o;
   }
-  NIBBLE_LANES_INLINE void store(float* at) const { std::memcpy(at, this, sizeof *this); }
+  NIBBLE_LANES_INLINE void store(float* at) const {
+    NIBBLE_LANES_UNROLL
+    for (int k = 0; k < kRegs; ++k) *reinterpret_cast<Stored*>(at + k * Isa::kWidth) = r[k];
+  }
 
 #define NIBBLE_LANES_OPERATOR(op)                                                \
   NIBBLE_LANES_INLINE friend Lanes operator op(const Lanes& a, const Lanes& b) { \
@@ -51,7 +56,16 @@ struct Lanes {
 /// Sixteen int32.
 template <typename Isa>
 struct IntLanes {
+  using Stored [[gnu::may_alias]] = typename Isa::Ints;
   typename Isa::Ints r[Lanes<Isa>::kRegs];
+
+  /// To a multiple of 64 bytes.
+  template <typename Word>
+  NIBBLE_LANES_INLINE void store(Word* at) const {
+    static_assert(sizeof(Word) == 4);
+    NIBBLE_LANES_UNROLL
+    for (int k = 0; k < Lanes<Isa>::kRegs; ++k) *reinterpret_cast<Stored*>(at + k * Isa::kWidth) = r[k];
+  }
 };
 
 template <typename Isa>
@@ -129,7 +143,7 @@ NIBBLE_LANES_INLINE void store_ints(const Lanes<Isa>& v, int32_t* at) {
   IntLanes<Isa> o;
   NIBBLE_LANES_UNROLL
   for (int k = 0; k < v.kRegs; ++k) o.r[k] = __builtin_convertvector(v.r[k], typename Isa::Ints);
-  std::memcpy(at, &o, sizeof o);
+  o.store(at);
 }
 
 }  // namespace nibble::kernels
