@@ -177,7 +177,7 @@ void run(const Flags& flags, Context& context) {
   context.threads = flags.threads.empty() ? 0 : *std::max_element(flags.threads.begin(), flags.threads.end());
   for (const int t : flags.threads)
     if (t < 1 || t > 1024) base::fail_usage("--threads", "takes numbers from 1 to 1024");
-  context.start();
+  context.start({flags.network, flags.baseline, flags.data_path});
   if (!(flags.seconds >= 0) || flags.seconds > 86400) base::fail_usage("--seconds", "takes a number from 0 to 86400");
   const Network network = open_network(flags.network, context);
   std::optional<Network> baseline;

@@ -26,7 +26,7 @@ std::string place_in(const quant::Finding& finding, const std::string& file) {
 std::string counted(int64_t n, const char* what) { return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s"); }
 
 void run(const Flags& flags, Context& context) {
-  context.start();
+  context.start({flags.network});
   const auto findings = quant::check(flags.network, quant::parse_scheme(flags.scheme), context.limits, *context.pool);
   const std::string file = base::printable(flags.network.string(), 400);
   constexpr size_t kShown = 20;

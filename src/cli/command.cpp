@@ -7,15 +7,15 @@
 
 namespace nibble::cli {
 
-void Context::start() {
+void Context::start(const std::vector<std::filesystem::path>& inputs) {
   for (const std::string& flag : limit_flags) limits.set(flag);
   console = std::make_unique<Console>(quiet);
   if (threads < 0 || threads > 1024) base::fail_usage("--threads", "takes a number from 1 to 1024 (0: every core)");
   pool = std::make_unique<base::ThreadPool>(threads);
   if (!json.empty() && json.lexically_normal() == html.lexically_normal())
     base::fail_usage("--html", "names the same file as --json");
-  if (!json.empty()) json_file = std::make_unique<base::AtomicFile>(json, force);
-  if (!html.empty()) html_file = std::make_unique<base::AtomicFile>(html, force);
+  if (!json.empty()) json_file = std::make_unique<base::AtomicFile>(json, force, inputs);
+  if (!html.empty()) html_file = std::make_unique<base::AtomicFile>(html, force, inputs);
 }
 
 void Context::write_json(const io::Json& value) const {

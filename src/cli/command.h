@@ -36,7 +36,8 @@ struct Context {
   int exit_status = 0;
 
   /// Called once the flags are known. Opens the reports, so that one that cannot be written is refused before any work.
-  void start();
+  /// `inputs` are never replaced, not even with --force.
+  void start(const std::vector<std::filesystem::path>& inputs = {});
   /// Writes the --json file, if one was asked for.
   void write_json(const io::Json& json) const;
   /// Writes the --html file, and says so.

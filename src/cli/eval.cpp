@@ -106,7 +106,8 @@ std::string advice(const eval::Report& report, const Flags& flags) {
 }
 
 void run(const Flags& flags, Context& context) {
-  context.start();
+  context.start(
+      {flags.network, flags.baseline, flags.data_path, flags.quantization.calibration_data, flags.quantization.ranges});
   if (model::is_language_model(flags.network))
     return eval_language({flags.network, flags.baseline, flags.data_path, flags.layers, flags.max_drop, flags.language}, context);
   const eval::TaskChoice task = eval::parse_task(flags.task);

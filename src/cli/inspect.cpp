@@ -99,7 +99,7 @@ std::vector<std::string> findings(const graph::Graph& graph, const quant::Plan& 
 }
 
 void run(const Flags& flags, Context& context) {
-  context.start();
+  context.start({flags.network});
   if (model::is_language_model(flags.network)) return inspect_language(flags.network, context);
   Network network = open_network(flags.network, context);
   const graph::Graph& graph = network.graph;

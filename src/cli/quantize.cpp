@@ -64,17 +64,9 @@ eval::Page page_of(const quant::Plan& plan, std::vector<eval::WeightError> weigh
     if (!l.note.empty()) page.facts.push_back({base::printable(l.name), l.note});
   for (const std::string& text : plan.left_out) page.facts.push_back({"left out", text});
   for (const eval::WeightError& w : weights) {
-    eval::PageLayer l{w.name,
-                      w.op,
-                      tensor::to_string(w.stored.shape()),
-                      eval::format_text(w.stored),
-                      w.bits,
-                      w.bits_per_weight(),
-                      w.bytes,
-                      {},
-                      {},
-                      {}};
-    if (w.real && w.stored.quantization()) l.weight_db = w.sqnr_db;
+    eval::PageLayer l{
+        w.name, w.op, tensor::to_string(w.stored.shape()), w.format, w.bits, w.bits_per_weight(), w.bytes, {}, {}, {}};
+    if (w.real && w.is_quantized()) l.weight_db = w.sqnr_db;
     page.layers.push_back(std::move(l));
   }
   page.layers_text =
@@ -85,7 +77,7 @@ eval::Page page_of(const quant::Plan& plan, std::vector<eval::WeightError> weigh
 }
 
 void run(Flags flags, Context& context) {
-  context.start();
+  context.start({flags.network, flags.quantization.calibration_data, flags.quantization.ranges});
   if (model::is_language_model(flags.network))
     return quantize_language(
         {flags.network, flags.output, flags.quantization.calibration_data, flags.quantization.scheme,

@@ -5,6 +5,7 @@
 
 #include "eval/output_errors.h"
 #include "graph/products.h"
+#include "model/stored_weights.h"
 #include "runtime/session.h"
 
 namespace nibble::eval {
@@ -16,7 +17,8 @@ std::vector<LayerError> compare_layers(const graph::Graph& before, const graph::
   std::vector<std::string> values;
   for (graph::NodeId id = 0; id < after.node_count(); ++id) {
     const graph::Node& node = after.node(id);
-    if (!graph::is_product(node)) continue;
+    const bool nbits = model::is_constant_nbits(after, node);
+    if (!graph::is_product(node) && !nbits) continue;
     const graph::Value& out = after.value(node.output(0));
     const graph::ValueId twin = before.find_value(out.name);
     if (twin == graph::kNoValue || out.dtype != tensor::DType::f32 || before.value(twin).dtype != tensor::DType::f32)
@@ -25,8 +27,9 @@ std::vector<LayerError> compare_layers(const graph::Graph& before, const graph::
     layer.name = after.name_of(node);
     layer.op = node.op;
     const graph::ValueId w = node.input(1);
-    layer.four_bit = after.is_constant(w) && after.value(w).constant.quantization() &&
-                     tensor::bits_of(after.value(w).constant.dtype()) == 4;
+    layer.four_bit = nbits ? node.integer("bits", 4) == 4
+                           : after.is_constant(w) && after.value(w).constant.quantization() &&
+                                 tensor::bits_of(after.value(w).constant.dtype()) == 4;
     layers.push_back(std::move(layer));
     values.push_back(out.name);
   }

@@ -192,7 +192,7 @@ io::Json to_json(const Report& r) {
       Json::Object row{{"layer", w.name},
                        {"weight", w.weight_name},
                        {"shape", tensor::to_string(w.stored.shape())},
-                       {"format", format_text(w.stored)},
+                       {"format", w.format},
                        {"bits_per_weight", w.bits_per_weight()},
                        {"bytes", w.bytes}};
       if (w.real) row.emplace_back("sqnr_db", optional_number(w.sqnr_db));

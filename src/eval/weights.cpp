@@ -10,6 +10,7 @@
 #include "codec/format.h"
 #include "graph/products.h"
 #include "graph/subgraphs.h"
+#include "ops/matmul_nbits.h"
 
 namespace nibble::eval {
 
@@ -63,27 +64,49 @@ Tensor real_weight(const Graph& before, const std::vector<graph::NodeId>& produc
                    const Node& node) {
   const graph::ValueId twin = before.find_value(after.value(node.output(0)).name);
   const graph::NodeId source = twin == graph::kNoValue ? -1 : producers[static_cast<size_t>(twin)];
-  if (source < 0 || before.node(source).op != node.op || !before.is_constant(before.node(source).input(1))) return {};
+  if (source < 0 || before.node(source).op != (node.op == "MatMulNBits" ? "MatMul" : node.op) ||
+      !before.is_constant(before.node(source).input(1)))
+    return {};
   return before.value(before.node(source).input(1)).constant;
+}
+
+/// onnxruntime's packed product as the MatMul that it stands for: its weight decoded, [K, N].
+void read_nbits(const Graph& g, const Node& node, WeightError& e) {
+  const auto constant = [&](size_t i) {
+    return g.is_constant(node.input(i)) ? g.value(node.input(i)).constant : Tensor();
+  };
+  const auto w = ops::nbits_weight(node, constant(1), constant(2), constant(3));
+  const int64_t n = node.integer("N", 0), k = node.integer("K", 0);
+  e.stored = Tensor(tensor::DType::f32, {k, n}, true);
+  const auto to = e.stored.mutable_values<float>();
+  for (int64_t r = 0; r < n; ++r)
+    for (int64_t c = 0; c < k; ++c) to[static_cast<size_t>(c * n + r)] = w[static_cast<size_t>(r * k + c)];
 }
 
 void compare_in(const Graph* before, const Graph& after, const std::string& where, std::vector<WeightError>& errors) {
   const auto producers = before ? before->producers() : std::vector<graph::NodeId>();
-  for (const graph::NodeId id : graph::weighted_products(after)) {
+  for (graph::NodeId id = 0; id < after.node_count(); ++id) {
     const Node& node = after.node(id);
+    const bool nbits = model::is_constant_nbits(after, node);
+    if (!nbits && !(graph::is_product(node) && after.is_constant(node.input(1)))) continue;
     const graph::Value& weight = after.value(node.input(1));
     WeightError e;
     e.name = after.name_of(node) + where;
     e.op = node.op;
     e.weight_name = weight.name;
-    e.stored = weight.constant;
+    const model::StoredWeight stored = model::stored_weight(after, node);
+    e.format = stored.format;
+    e.bits = stored.bits;
+    e.bytes = stored.bytes;
+    if (nbits)
+      read_nbits(after, node, e);
+    else
+      e.stored = weight.constant;
     e.channel_axis = channel_axis(node, e.stored);
-    e.bits = tensor::bits_of(e.stored.dtype());
-    e.bytes = codec::stored_bytes(e.stored);
     const Tensor w = before ? real_weight(*before, producers, after, node) : Tensor();
     if (w && w.dtype() == tensor::DType::f32 && !w.quantization() && w.shape() == e.stored.shape()) {
       e.real = w;
-      const Tensor decoded = codec::dequantize(e.stored);
+      const Tensor decoded = nbits ? e.stored : codec::dequantize(e.stored);
       e.sqnr_db = sqnr_db(w.values<float>(), decoded.values<float>());
     }
     errors.push_back(std::move(e));

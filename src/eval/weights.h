@@ -13,18 +13,21 @@ using model::format_text;
 /// What quantizing did to the weight of one convolution or product.
 struct WeightError {
   std::string name, op, weight_name;  ///< the node's name (its output's where it has none) and operator
-  tensor::Tensor real, stored;        ///< before (absent where there is nothing to compare with) and after
+  tensor::Tensor real, stored;        ///< before (absent where there is nothing to compare with) and after; of
+                                      ///< MatMulNBits `stored` is decoded, float32 [K, N]
+  std::string format;                 ///< "uint4, group 32, zero point"
   int64_t channel_axis = 0;           ///< the axis of the output channels
   int bits = 32;                      ///< of a stored code
   int64_t bytes = 0;                  ///< with scales, zero points and offsets
   double sqnr_db = 0;                 ///< 10 log10(sum w^2 / sum (w - decoded)^2); infinite when exact; see `real`
 
+  bool is_quantized() const { return bits < 32; }
   double bits_per_weight() const;
 };
 
-/// The constant weights of `after`'s convolutions and products, in execution order, beside those of `before`: the float
-/// network as quantization saw it (prepared, so that batch normalizations are folded into its weights). Nodes are
-/// matched by the name of their output.
+/// The constant weights of `after`'s convolutions and products (MatMulNBits among them), in execution order, beside
+/// those of `before`: the float network as quantization saw it (prepared, so that batch normalizations are folded into
+/// its weights). Nodes are matched by the name of their output.
 std::vector<WeightError> compare_weights(const graph::Graph& before, const graph::Graph& after);
 
 /// Where the float weights lie between the levels that they were rounded to. Every weight is brought to the units of

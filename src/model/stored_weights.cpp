@@ -53,21 +53,33 @@ std::string format_text(const Tensor& t) {
   return text;
 }
 
+bool is_constant_nbits(const Graph& g, const Node& node) {
+  if (node.removed || node.op != "MatMulNBits" || node.domain != "com.microsoft") return false;
+  return g.is_constant(node.input(1)) && g.is_constant(node.input(2)) &&
+         (node.input(3) == graph::kNoValue || g.is_constant(node.input(3)));
+}
+
+StoredWeight stored_weight(const Graph& g, const Node& node) {
+  const ValueId v = node.input(node.is("Gather") ? 0 : 1);
+  StoredWeight s = is_constant_nbits(g, node) ? of_nbits(g, node) : of_constant(g.value(v).constant);
+  s.layer = g.name_of(node);
+  s.op = node.op;
+  s.weight = g.value(v).name;
+  return s;
+}
+
 std::vector<StoredWeight> stored_weights(const Graph& network) {
   std::vector<StoredWeight> weights;
   graph::for_each_graph(network, [&](const Graph& g, const graph::Path& path) {
     const std::string where = graph::place_text(network, path);
     for (NodeId id = 0; id < g.node_count(); ++id) {
       const Node& node = g.node(id);
-      if (node.removed) continue;
-      const bool product = graph::is_product(node), table = node.is("Gather"), nbits = node.op == "MatMulNBits";
-      if (!product && !table && !nbits) continue;
-      const ValueId v = node.input(table ? 0 : 1);
-      if (!g.is_constant(v) || (table && !g.value(v).constant.quantization())) continue;
-      weights.push_back(nbits ? of_nbits(g, node) : of_constant(g.value(v).constant));
-      weights.back().layer = g.name_of(node) + where;
-      weights.back().op = node.op;
-      weights.back().weight = g.value(v).name;
+      const bool product = graph::is_product(node) && g.is_constant(node.input(1));
+      const bool table =
+          node.is("Gather") && g.is_constant(node.input(0)) && g.value(node.input(0)).constant.quantization();
+      if (!product && !table && !is_constant_nbits(g, node)) continue;
+      weights.push_back(stored_weight(g, node));
+      weights.back().layer += where;
     }
   });
   return weights;

@@ -20,6 +20,13 @@ struct StoredWeight {
   int64_t bytes = 0;  ///< of codes, scales, zero points and offsets, the filling of blocks included
 };
 
+/// Whether a node is a MatMulNBits whose codes, scales and zero points are constants.
+bool is_constant_nbits(const graph::Graph& g, const graph::Node& node);
+
+/// The weight of one such node, or of a product with a constant weight, or a Gather of a quantized table; `layer` is
+/// the node's own name.
+StoredWeight stored_weight(const graph::Graph& g, const graph::Node& node);
+
 /// The weights of Conv, Gemm, MatMul and MatMulNBits, and the quantized tables of Gather, in the order of
 /// the nodes; those in subgraphs follow those of the Graph that holds them.
 std::vector<StoredWeight> stored_weights(const graph::Graph& network);

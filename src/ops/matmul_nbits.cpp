@@ -2,6 +2,8 @@
 // Layout (onnxruntime contrib operators): B uint8 [N, blocks, block_size * bits / 8], adjacent codes of a row in one
 // byte, the first in the low bits; scales [N * blocks]; zero points packed the same way, each row starting on a byte,
 // or unpacked in the type of A; without zero points 2^(bits-1). A is taken as it is (accuracy level 1).
+#include "ops/matmul_nbits.h"
+
 #include <algorithm>
 
 #include "ops/element_types.h"
@@ -51,14 +53,15 @@ void infer_nbits(InferContext& c) {
   c.output(0, c.dtype(0), shape);
 }
 
-/// W as float32 [N, K].
-std::vector<float> decode_weight(const RunContext& c, const NBits& m) {
-  const auto scales = decode_numbers(c.input(2));
-  const uint8_t* codes = data_of<uint8_t>(c.input(1));
+}  // namespace
+
+std::vector<float> nbits_weight(const Node& node, const Tensor& codes, const Tensor& scale, const Tensor& zeros) {
+  const NBits m = read_nbits(node);
+  const auto scales = decode_numbers(scale);
   const int64_t per_byte = 8 / m.bits, row_bytes = m.blocks * m.block / per_byte;
   const int mask = (1 << m.bits) - 1;
-  const bool unpacked = c.has(3) && c.input(3).dtype() != DType::u8;
-  const auto real_zeros = unpacked ? decode_numbers(c.input(3)) : std::vector<double>{};
+  const bool unpacked = zeros && zeros.dtype() != DType::u8;
+  const auto real_zeros = unpacked ? decode_numbers(zeros) : std::vector<double>{};
   const int64_t zero_row = (m.blocks * m.bits + 7) / 8;
   const auto code_at = [&](const uint8_t* row, int64_t i) {
     return (row[i / per_byte] >> (i % per_byte * m.bits)) & mask;
@@ -70,14 +73,16 @@ std::vector<float> decode_weight(const RunContext& c, const NBits& m) {
       float zero = static_cast<float>(1 << (m.bits - 1));
       if (unpacked)
         zero = static_cast<float>(real_zeros[static_cast<size_t>(n * m.blocks + b)]);
-      else if (c.has(3))
-        zero = static_cast<float>(code_at(data_of<uint8_t>(c.input(3)) + n * zero_row, b));
-      const auto code = static_cast<float>(code_at(codes + n * row_bytes, k));
+      else if (zeros)
+        zero = static_cast<float>(code_at(data_of<uint8_t>(zeros) + n * zero_row, b));
+      const auto code = static_cast<float>(code_at(data_of<uint8_t>(codes) + n * row_bytes, k));
       w[static_cast<size_t>(n * m.k + k)] =
           (code - zero) * static_cast<float>(scales[static_cast<size_t>(n * m.blocks + b)]);
     }
   return w;
 }
+
+namespace {
 
 struct NBitsState {
   Tensor codes;  // what `weight` was decoded from; held, so that its place in memory is not used again
@@ -89,7 +94,7 @@ void run_nbits(RunContext& c) {
   const NBits m = read_nbits(c.node());
   auto& state = c.state<NBitsState>();
   if (state.codes.bytes().data() != c.input(1).bytes().data()) {
-    state.weight = decode_weight(c, m);
+    state.weight = nbits_weight(c.node(), c.input(1), c.input(2), c.has(3) ? c.input(3) : Tensor());
     state.codes = c.input(1);
   }
   const int64_t rows = c.input(0).elements() / m.k;

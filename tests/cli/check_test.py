@@ -5,7 +5,7 @@ import math
 import os
 
 from harness import check, finish, path, read, refused, run, succeeds, write
-from onnx_file import FLOAT, INT64, classifier, model, node, normal, tensor, value
+from onnx_file import FLOAT, INT64, classifier, model, node, normal, npy, tensor, value
 
 
 def findings(name, status, *flags):
@@ -104,5 +104,24 @@ check(findings(many, 1, "--all")[1].out.count("  error ") == 30, "--all leaves s
 # Hostile names are shown harmlessly.
 found, result = findings(write("evil.onnx", model([node("Ev\x1b[31mil\n", ["x"], ["y"], name='a"\x07b')], [value("x", [1, 4])], [value("y", [1, 4])])), 1)
 check("\x07" not in result.out and "\\x1b" in result.out, result)
+
+# A file whose products are onnxruntime's own: check knows that nothing is left to do, eval compares their weights and outputs.
+products = write("products.onnx", model([node("MatMul", ["x", "a"], ["h"], name="first"), node("Relu", ["h"], ["r"]),
+                                         node("MatMul", ["r", "b"], ["y"], name="second")],
+                                        [value("x", ["N", 64])], [value("y", ["N", 32])], [normal("a", [64, 96]), normal("b", [96, 32])]))
+rows = write("rows.npy", npy([8, 64], [(i * 37 % 101) / 50 - 1 for i in range(8 * 64)]))
+succeeds("quantize", products, "-o", "packed.onnx", "--onnx-style", "matmulnbits")
+succeeds("quantize", products, "-o", "plain.onnx")
+packed = succeeds("check", "packed.onnx")
+check("2 of 2 weights are quantized already" in packed.out and "nothing to quantize" not in packed.out, packed)
+reports = {}
+for name in "packed", "plain":
+    succeeds("eval", name + ".onnx", "--baseline", products, "--data", rows, "--no-latency", "--json", name + ".json", "--html", name + ".html")
+    reports[name] = json.loads(read(name + ".json"))
+check([w["layer"] for w in reports["packed"]["weights"]] == ["first", "second"], reports["packed"]["weights"])
+for a, b in zip(reports["packed"]["weights"], reports["plain"]["weights"]):
+    check(a["shape"] == b["shape"] and abs(a["sqnr_db"] - b["sqnr_db"]) < 1e-6, [a, b])
+check([(l["operator"], l["four_bit"]) for l in reports["packed"]["layers"]] == [("MatMulNBits", True)] * 2, reports["packed"]["layers"])
+check(b"MatMulNBits" in read("packed.html"), "the page does not list the packed products")
 
 finish()

@@ -61,6 +61,15 @@ write("there.json", "{}")
 refused(2, "inspect", net, "--json", "there.json", says=["there.json", "exists"], out=True)
 refused(2, "run", net, "--data", data, "-o", net, "--force", says="same file as the input", out=True)
 refused(2, "run", net, "--data", data, "-o", data, "--force", says="same file as the input", out=True)
+for report in "--json", "--html":
+    refused(2, "eval", net, "--data", data, "--no-latency", report, net, "--force", says="same file as the input")
+    refused(2, "eval", net, "--data", data, "--no-latency", report, data, "--force", says="same file as the input")
+    refused(2, *quantize("fresh.onnx", report, "hard.onnx", "--force"), says="same file as the input")
+    refused(2, *quantize("fresh.onnx", "--scheme", "W4A8", "--calib", data, report, data, "--force"), says="same file as the input")
+for command in "inspect", "check":
+    refused(2, command, net, "--json", net, "--force", says="same file as the input")
+refused(2, "bench", net, "--json", net, "--force", says="same file as the input")
+check(read(net) == original and not os.path.exists(path("fresh.onnx")), "a report replaced an input")
 nothing_left("a refusal")
 
 

@@ -34,9 +34,9 @@ Graph nested_network() {
   const ValueId x_no = captured(no, "x");
   no.graph.captures.push_back(kNoValue);
   no.graph.outputs = {no.node("MatMul", {x_no, captured(no, "v")}, "other")};
-  const ValueId y = outer.node("If", {c, c, x, w, v}, "y",
-                               {{"then_branch", std::make_shared<Graph>(yes.graph)},
-                                {"else_branch", std::make_shared<Graph>(no.graph)}});
+  const ValueId y = outer.node(
+      "If", {c, c, x, w, v}, "y",
+      {{"then_branch", std::make_shared<Graph>(yes.graph)}, {"else_branch", std::make_shared<Graph>(no.graph)}});
   return outer.finish({y});
 }
 

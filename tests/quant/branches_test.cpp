@@ -29,7 +29,8 @@ graph::ValueId captured(GraphBuilder& b, const char* name) {
   return id;
 }
 
-/// y = If(c, x a, (x b) d), where x = s m, and b lies outside of the branches. Another product reads b too where `shared`.
+/// y = If(c, x a, (x b) d), where x = s m, and b lies outside of the branches. Another product reads b too where
+/// `shared`.
 Graph network(bool shared = false) {
   GraphBuilder outer, yes, no;
   const auto c = outer.input("c", {}, tensor::DType::boolean), s = outer.input("s", {tensor::kUnknown, 64});
@@ -38,10 +39,11 @@ Graph network(bool shared = false) {
   yes.graph.outputs = {yes.node("MatMul", {captured(yes, "x"), yes.weights("a", {64, 64}, 0.1)}, "product")};
   yes.graph.captures.push_back(graph::kNoValue);
   const auto x_no = captured(no, "x"), b_no = captured(no, "b");
-  no.graph.outputs = {no.node("MatMul", {no.node("MatMul", {x_no, b_no}, "product"), no.weights("d", {64, 64}, 0.1)}, "second")};
-  const auto y = outer.node("If", {c, x, b}, "choice",
-                            {{"then_branch", std::make_shared<Graph>(yes.graph)},
-                             {"else_branch", std::make_shared<Graph>(no.graph)}});
+  no.graph.outputs = {
+      no.node("MatMul", {no.node("MatMul", {x_no, b_no}, "product"), no.weights("d", {64, 64}, 0.1)}, "second")};
+  const auto y = outer.node(
+      "If", {c, x, b}, "choice",
+      {{"then_branch", std::make_shared<Graph>(yes.graph)}, {"else_branch", std::make_shared<Graph>(no.graph)}});
   std::vector<graph::ValueId> outputs{y};
   if (shared) outputs.push_back(outer.node("MatMul", {x, b}, "outside"));
   Graph g = outer.finish(outputs);

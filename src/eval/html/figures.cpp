@@ -99,9 +99,9 @@ std::string histogram_caption(const WeightError& error, const WeightHistogram& h
   const auto [least, most] =
       std::minmax_element(h.channels.begin(), h.channels.end(),
                           [](const auto& a, const auto& b) { return a.high - a.low < b.high - b.low; });
-  std::string text = fmt::format(
-      "{} weights, {}; {} clipped ({:.2g} %)", count_text(h.elements), format_text(error.stored), count_text(h.clipped),
-      100.0 * static_cast<double>(h.clipped) / static_cast<double>(std::max<int64_t>(1, h.elements)));
+  std::string text =
+      fmt::format("{} weights, {}; {} clipped ({:.2g} %)", count_text(h.elements), error.format, count_text(h.clipped),
+                  100.0 * static_cast<double>(h.clipped) / static_cast<double>(std::max<int64_t>(1, h.elements)));
   if (h.levels.size() > kMostLevels) text += fmt::format("; {} levels, not drawn", h.levels.size());
   if (!h.channels.empty()) {
     text += fmt::format(". {} output channels, from {:.3g} to {:.3g} wide", h.channels.size(), least->high - least->low,

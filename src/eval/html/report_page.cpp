@@ -43,11 +43,11 @@ std::vector<PageLayer> layers_of(const Report& r) {
     l.name = w.name;
     l.op = w.op;
     l.shape = tensor::to_string(w.stored.shape());
-    l.format = format_text(w.stored);
+    l.format = w.format;
     l.bits = w.bits;
     l.bits_per_weight = w.bits_per_weight();
     l.bytes = w.bytes;
-    if (w.real && w.stored.quantization()) l.weight_db = w.sqnr_db;
+    if (w.real && w.is_quantized()) l.weight_db = w.sqnr_db;
     layers.push_back(std::move(l));
   }
   for (const LayerError& e : r.comparison.layers) {
@@ -102,8 +102,8 @@ Page page_of(const Report& r) {
   if (r.after.energy) fact(page.facts, "energy from", r.after.energy->source);
   page.layers = layers_of(r);
   page.weights = r.weights;
-  const size_t left = static_cast<size_t>(std::count_if(
-      r.weights.begin(), r.weights.end(), [](const auto& w) { return w.stored.quantization() && !w.real; }));
+  const size_t left = static_cast<size_t>(
+      std::count_if(r.weights.begin(), r.weights.end(), [](const auto& w) { return w.is_quantized() && !w.real; }));
   page.layers_text =
       !page.two ? "The bits of a weight count its scales."
                 : fmt::format(

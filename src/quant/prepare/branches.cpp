@@ -1,5 +1,5 @@
-// Weights of products in branches belong to the branch, as those of other products belong to the network, so that a plan
-// finds them there.
+// Weights of products in branches belong to the branch, as those of other products belong to the network, so that a
+// plan finds them there.
 #include "graph/subgraphs.h"
 #include "quant/prepare/prepare.h"
 
