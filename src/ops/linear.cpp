@@ -16,7 +16,7 @@
 namespace nibble::ops {
 namespace {
 
-constexpr int64_t kFewTokens = 4;  // up to so many are multiplied row by row
+constexpr int64_t kFewTokens = 4;          // up to so many are multiplied row by row
 constexpr int64_t kBandBytes = 256 << 10;  // of decoded weights: they stay in the second-level cache
 
 bool is_real(DType dtype) {
@@ -58,14 +58,18 @@ void infer_linear(InferContext& c) {
   c.output(0, DType::f32, {x[0], rows});
 }
 
-/// The inputs as they are multiplied: rounded copies where the node asks for it.
-const float* inputs_of(const RunContext& c, int64_t columns, std::vector<float>& copy) {
+/// The inputs as they are multiplied: rounded copies where the node asks for it. `sum_errors` as round_activations
+/// says.
+const float* inputs_of(const RunContext& c, int64_t columns, std::vector<float>& copy, std::vector<float>& sum_errors) {
   const float* x = data_of<float>(c.input(0));
   const DType dtype = c.input(1).dtype();
   if (!rounds_activations(c.node()) || dtype == DType::f32) return x;
   copy.assign(x, x + c.input(0).elements());
+  if (codec::has_block_minimum(dtype)) sum_errors.resize(copy.size() / 32);
   for_ranges(c.pool(), c.input(0).shape()[0], 8, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) codec::round_activations(dtype, columns, copy.data() + r * columns);
+    for (int64_t r = begin; r < end; ++r)
+      codec::round_activations(dtype, columns, copy.data() + r * columns,
+                               sum_errors.empty() ? nullptr : sum_errors.data() + r * columns / 32);
   });
   return copy.data();
 }
@@ -92,14 +96,29 @@ void multiply_rows(const float* x, int64_t count, int64_t columns, const Tensor&
   }
 }
 
+/// y [count, rows] += minima of W's blocks times the errors of the blocks' sums.
+void add_sum_errors(const RunContext& c, const Tensor& w, const std::vector<float>& errors, float* y) {
+  const int64_t rows = w.shape()[0], blocks = w.shape()[1] / 32, count = c.input(0).shape()[0];
+  const int64_t bytes = tensor::block_size(w.dtype()).bytes;
+  for_ranges(c.pool(), rows, 64, [&](int64_t begin, int64_t end) {
+    std::vector<float> minima(static_cast<size_t>(blocks));
+    for (int64_t r = begin; r < end; ++r) {
+      for (int64_t b = 0; b < blocks; ++b)
+        minima[static_cast<size_t>(b)] = codec::block_minimum(data_of<uint8_t>(w) + (r * blocks + b) * bytes);
+      for (int64_t t = 0; t < count; ++t)
+        y[t * rows + r] += kernels::decode_rows().dot(minima.data(), errors.data() + t * blocks, blocks);
+    }
+  });
+}
+
 void run_linear(RunContext& c) {
   const Tensor& w = c.input(1);
   const bool transposed = c.node().integer("transposed", 0) != 0;
   const int64_t rows = w.shape()[transposed ? 1 : 0], columns = w.shape()[transposed ? 0 : 1];
   const int64_t count = c.input(0).shape()[0];
   if (count == 0 || rows == 0) return;
-  std::vector<float> copy;
-  const float* x = inputs_of(c, columns, copy);
+  std::vector<float> copy, sum_errors;
+  const float* x = inputs_of(c, columns, copy, sum_errors);
   float* y = mutable_data_of<float>(c.output(0));
   for (int64_t t = 0; t < count; ++t)
     if (c.has(2))
@@ -122,7 +141,8 @@ void run_linear(RunContext& c) {
   std::vector<std::vector<float>> scratch(static_cast<size_t>(c.pool().threads()));
   c.pool().for_each(bands, [&](int64_t i, int worker) {
     const int64_t first = i * band, size = std::min(band, rows - first);
-    if (count <= kFewTokens) return multiply_rows(x, count, columns, w, first, size, scratch[static_cast<size_t>(worker)], y, rows);
+    if (count <= kFewTokens)
+      return multiply_rows(x, count, columns, w, first, size, scratch[static_cast<size_t>(worker)], y, rows);
     const float* values = data_of<float>(w) + first * columns;
     if (w.dtype() != DType::f32) {
       auto& mine = scratch[static_cast<size_t>(worker)];
@@ -132,6 +152,7 @@ void run_linear(RunContext& c) {
     }
     multiply_band(x, count, columns, values, size, y + first, rows);
   });
+  if (!sum_errors.empty()) add_sum_errors(c, w, sum_errors, y);
 }
 
 void infer_embedding(InferContext& c) {

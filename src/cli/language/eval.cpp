@@ -8,7 +8,6 @@
 #include "cli/version.h"
 #include "eval/html/page.h"
 #include "eval/language/report.h"
-#include "text/tokenizer.h"
 
 namespace nibble::cli {
 namespace {
@@ -62,7 +61,7 @@ void eval_language(const LanguageEvalRequest& q, Context& context) {
   }
   const text::Tokenizer tokenizer(network.vocabulary);
   const std::string text = read_text(q.data, "--data");
-  const std::vector<int32_t> tokens = tokenizer.encode(text);
+  const std::vector<int32_t> tokens = tokens_of(tokenizer, text, false, context);
 
   eval::LanguageReport r;
   r.options = {q.language.context, q.language.stride, q.language.chunks, -1};

@@ -20,6 +20,13 @@ codec::Activations activations_of(const std::string& text) {
 
 std::string_view name_of(codec::Activations activations) { return activations == codec::Activations::kQ8 ? "q8" : "f32"; }
 
+std::vector<int32_t> tokens_of(const text::Tokenizer& tokenizer, const std::string& text, bool parse_special, Context& context) {
+  int64_t dropped = 0;
+  std::vector<int32_t> tokens = tokenizer.encode(text, {.add_special = true, .parse_special = parse_special, .dropped = &dropped});
+  if (dropped) context.console->note(std::to_string(dropped) + " characters have no token in this model's vocabulary and are left out");
+  return tokens;
+}
+
 std::string read_text(const std::filesystem::path& path, const char* what) {
   const auto file = base::MappedFile::open(path, true);
   if (file->bytes().empty()) base::fail_usage(what, base::printable(path.string(), 400) + " is empty");

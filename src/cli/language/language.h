@@ -7,6 +7,7 @@
 #include "codec/activations.h"
 #include "generate/sampling.h"
 #include "model/language/open.h"
+#include "text/tokenizer.h"
 
 namespace nibble::cli {
 
@@ -16,6 +17,9 @@ model::LanguageModel open_language(const std::filesystem::path& path, Context& c
 /// "f32" or "q8". Throws Error(kUsage) naming --act.
 codec::Activations activations_of(const std::string& text);
 std::string_view name_of(codec::Activations activations);
+
+/// The tokens of a text; characters that the vocabulary has no token for are left out, and the console says how many.
+std::vector<int32_t> tokens_of(const text::Tokenizer& tokenizer, const std::string& text, bool parse_special, Context& context);
 
 /// A text file as a whole. `what` is the flag that named it.
 std::string read_text(const std::filesystem::path& path, const char* what);

@@ -14,7 +14,6 @@
 #include "model/language/metadata.h"
 #include "quant/language/importance.h"
 #include "quant/language/write.h"
-#include "text/tokenizer.h"
 
 namespace nibble::cli {
 namespace {
@@ -110,7 +109,7 @@ std::optional<io::gguf::ImportanceMatrix> importance_of(const LanguageQuantizeRe
   }
   if (q.calibration.empty()) return std::nullopt;
   const std::string text = read_text(q.calibration, "--calib");
-  const std::vector<int32_t> tokens = text::Tokenizer(m.vocabulary).encode(text);
+  const std::vector<int32_t> tokens = tokens_of(text::Tokenizer(m.vocabulary), text, false, context);
   quant::ImportanceOptions options;
   options.chunks = q.language.calibration_chunks;
   options.limits = context.limits;

@@ -3,7 +3,6 @@
 
 #include "cli/language/language.h"
 #include "generate/generate.h"
-#include "text/tokenizer.h"
 
 namespace nibble::cli {
 
@@ -35,7 +34,7 @@ void run_language(const std::filesystem::path& network, const LanguageRunFlags& 
   generate::LanguageSession session(m.model, act, *context.pool, context.limits);
   std::vector<std::vector<int32_t>> tokens;
   for (const std::string& p : prompts) {
-    tokens.push_back(tokenizer.encode(p, {.add_special = true, .parse_special = true}));
+    tokens.push_back(tokens_of(tokenizer, p, true, context));
     if (tokens.back().empty() && m.vocabulary.special.bos) tokens.back().push_back(*m.vocabulary.special.bos);
   }
   generate::GenerateOptions options;

@@ -30,8 +30,9 @@ ImportanceMatrix read_gguf_form(const File& file, const std::string& place) {
   std::map<std::string, double> counts;
   for (const NamedTensor& t : file.tensors) {
     const bool sums = t.name.ends_with(kSums), is_count = t.name.ends_with(kCounts);
-    if ((!sums && !is_count) || t.tensor.dtype() != tensor::DType::f32)
-      base::fail_malformed(place, "has a tensor " + base::in_quotes(t.name) + " that no importance matrix has");
+    if (!sums && !is_count) continue;  // newer files hold more statistics (.in_sum, .stats), which no search needs
+    if (t.tensor.dtype() != tensor::DType::f32)
+      base::fail_malformed(place, "tensor " + base::in_quotes(t.name) + " does not hold 32-bit floats");
     const std::string weight = t.name.substr(0, t.name.size() - (sums ? kSums : kCounts).size());
     const auto values = t.tensor.values<float>();
     if (is_count && values.size() != 1)
