@@ -58,7 +58,7 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--seconds", type=float, default=0.2)
     parser.add_argument("weights", nargs="*")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     ours, pool = Ours(given.blocks), ThreadPoolExecutor(given.threads)
     matrices = [m for path in given.weights for _, m in weights.of_file(path)] or [m for _, m in weights.random()]
     matrices = [np.ascontiguousarray(m[:max(1, VALUES // m.shape[1])]) for m in matrices]
