@@ -17,7 +17,8 @@ struct Window {
 std::vector<Window> windows_of(int64_t tokens, const PerplexityOptions& o) {
   std::vector<Window> windows;
   if (o.stride == 0) {
-    for (int64_t at = 0; at + o.context <= tokens; at += o.context) windows.push_back({at, at + o.context, at + o.context / 2 + 1});
+    for (int64_t at = 0; at + o.context <= tokens; at += o.context)
+      windows.push_back({at, at + o.context, at + o.context / 2 + 1});
   } else {
     int64_t scored = 1;
     for (int64_t at = 0; scored < tokens; at += o.stride) {
@@ -37,7 +38,9 @@ double log_sum_exp(std::span<const float> logits) {
   return static_cast<double>(largest) + std::log(sum);
 }
 
-int64_t likeliest(std::span<const float> logits) { return std::max_element(logits.begin(), logits.end()) - logits.begin(); }
+int64_t likeliest(std::span<const float> logits) {
+  return std::max_element(logits.begin(), logits.end()) - logits.begin();
+}
 
 /// What one scored token says.
 struct Score {
@@ -53,7 +56,8 @@ Score score(std::span<const float> logits, std::span<const float> base, int32_t 
   const double base_normalizer = log_sum_exp(base);
   s.base_loss = base_normalizer - static_cast<double>(base[static_cast<size_t>(token)]);
   for (size_t i = 0; i < base.size(); ++i) {
-    const double log_p = static_cast<double>(base[i]) - base_normalizer, log_q = static_cast<double>(logits[i]) - normalizer;
+    const double log_p = static_cast<double>(base[i]) - base_normalizer,
+                 log_q = static_cast<double>(logits[i]) - normalizer;
     s.divergence += std::exp(log_p) * (log_p - log_q);
   }
   s.divergence = std::max(0.0, s.divergence);  // below zero by rounding only
@@ -72,7 +76,9 @@ double mean_error(double sum, double squares, int64_t count) {
 double PerplexityResult::perplexity() const { return std::exp(sum / static_cast<double>(scored)); }
 double PerplexityResult::perplexity_error() const { return perplexity() * mean_error(sum, sum_of_squares, scored); }
 double PerplexityResult::base_perplexity() const { return std::exp(base_sum / static_cast<double>(scored)); }
-double PerplexityResult::base_perplexity_error() const { return base_perplexity() * mean_error(base_sum, base_sum_of_squares, scored); }
+double PerplexityResult::base_perplexity_error() const {
+  return base_perplexity() * mean_error(base_sum, base_sum_of_squares, scored);
+}
 double PerplexityResult::ratio() const { return std::exp((sum - base_sum) / static_cast<double>(scored)); }
 double PerplexityResult::ratio_error() const {
   return ratio() * mean_error(sum - base_sum, sum_of_squares + base_sum_of_squares - 2 * sum_of_products, scored);
@@ -81,21 +87,26 @@ double PerplexityResult::ratio_error() const {
 int64_t window_count(size_t tokens, const PerplexityOptions& o, int64_t model_context) {
   if (o.context < 8) base::fail_usage("--context", "must be 8 or more");
   if (o.context > model_context)
-    base::fail_usage("--context", "is " + std::to_string(o.context) + ", the model's context is " + std::to_string(model_context) + " tokens");
+    base::fail_usage("--context", "is " + std::to_string(o.context) + ", the model's context is " +
+                                      std::to_string(model_context) + " tokens");
   if (o.stride < 0 || o.stride > o.context) base::fail_usage("--stride", "must be from 1 to the context");
   const auto count = static_cast<int64_t>(windows_of(static_cast<int64_t>(tokens), o).size());
   if (count == 0)
-    base::fail_usage("--data", "the text has " + std::to_string(tokens) + " tokens, one window takes " + std::to_string(o.context),
-                     "give a longer text, or a shorter --context");
+    base::fail_usage(
+        "--data", "the text has " + std::to_string(tokens) + " tokens, one window takes " + std::to_string(o.context),
+        "give a longer text, or a shorter --context");
   return count;
 }
 
-PerplexityResult measure_perplexity(generate::LanguageSession& model, generate::LanguageSession* base, std::span<const int32_t> tokens,
-                                    const PerplexityOptions& options, base::ThreadPool& pool, base::Progress& progress) {
+PerplexityResult measure_perplexity(generate::LanguageSession& model, generate::LanguageSession* base,
+                                    std::span<const int32_t> tokens, const PerplexityOptions& options,
+                                    base::ThreadPool& pool, base::Progress& progress) {
   const int64_t vocabulary = model.vocabulary();
   if (base && base->vocabulary() != vocabulary)
-    base::fail_usage("--baseline", "has " + std::to_string(base->vocabulary()) + " tokens, the model " + std::to_string(vocabulary));
-  const int64_t count = window_count(tokens.size(), options, std::min(model.context(), base ? base->context() : model.context()));
+    base::fail_usage("--baseline",
+                     "has " + std::to_string(base->vocabulary()) + " tokens, the model " + std::to_string(vocabulary));
+  const int64_t count =
+      window_count(tokens.size(), options, std::min(model.context(), base ? base->context() : model.context()));
   const std::vector<Window> windows = windows_of(static_cast<int64_t>(tokens.size()), options);
   PerplexityResult result;
   result.windows = count;
@@ -125,7 +136,8 @@ PerplexityResult measure_perplexity(generate::LanguageSession& model, generate::
     std::vector<Score> scores(static_cast<size_t>(scored));
     pool.for_each(scored, [&](int64_t i, int) {
       const auto row = [&](const tensor::Tensor& t) {
-        return t ? t.values<float>().subspan(static_cast<size_t>(i * vocabulary), static_cast<size_t>(vocabulary)) : std::span<const float>();
+        return t ? t.values<float>().subspan(static_cast<size_t>(i * vocabulary), static_cast<size_t>(vocabulary))
+                 : std::span<const float>();
       };
       const int64_t first = std::max(window.score_from, window.begin + 1);
       scores[static_cast<size_t>(i)] = score(row(logits), row(base_logits), tokens[static_cast<size_t>(first + i)]);

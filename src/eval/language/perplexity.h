@@ -28,11 +28,11 @@ struct PerplexityResult {
   double sum = 0, sum_of_squares = 0;  ///< of -log p(token), of the model that is judged
   /// Of the baseline, and of both: empty or 0 where there is none.
   double base_sum = 0, base_sum_of_squares = 0, sum_of_products = 0;
-  std::vector<double> divergences;         ///< KL(base || model) of each scored token
+  std::vector<double> divergences;          ///< KL(base || model) of each scored token
   std::vector<double> probability_changes;  ///< p(token) minus the baseline's
-  int64_t same_top = 0;                    ///< tokens where both find the same one likeliest
-  double seconds = 0, base_seconds = 0;    ///< spent in each model
-  int64_t tokens = 0;                      ///< that each model ran
+  int64_t same_top = 0;                     ///< tokens where both find the same one likeliest
+  double seconds = 0, base_seconds = 0;     ///< spent in each model
+  int64_t tokens = 0;                       ///< that each model ran
 
   bool has_base() const { return !divergences.empty(); }
   double perplexity() const;
@@ -43,13 +43,14 @@ struct PerplexityResult {
   double ratio_error() const;  ///< standard error, paired
 };
 
-/// Windows that the text has. Throws Error(kUsage) for a text that is shorter than one, and a context that a model lacks.
+/// Windows that the text has. Throws Error(kUsage) for a text that is shorter than one, and a context that a model
+/// lacks.
 int64_t window_count(size_t tokens, const PerplexityOptions& options, int64_t model_context);
 
-/// Scores `tokens` with one model, or with two side by side, window by window: nothing but sums and three numbers a token
-/// is kept. `base` may be nullptr; both must have one vocabulary (checked by size).
+/// Scores `tokens` with one model, or with two side by side, window by window: nothing but sums and three numbers a
+/// token is kept. `base` may be nullptr; both must have one vocabulary (checked by size).
 PerplexityResult measure_perplexity(generate::LanguageSession& model, generate::LanguageSession* base,
-                                    std::span<const int32_t> tokens, const PerplexityOptions& options, base::ThreadPool& pool,
-                                    base::Progress& progress);
+                                    std::span<const int32_t> tokens, const PerplexityOptions& options,
+                                    base::ThreadPool& pool, base::Progress& progress);
 
 }  // namespace nibble::eval

@@ -26,7 +26,7 @@ struct LanguageSide {
 
 /// What a tensor lost: its signal over its error in decibels, against the baseline's.
 struct TensorError {
-  std::string name, shape, type;
+  std::string name, op, shape, type;
   double bits = 0;
   int64_t bytes = 0;
   std::optional<double> sqnr_db;  ///< absent without a baseline; infinite: exact
@@ -35,7 +35,7 @@ struct TensorError {
 /// The before/after table of a language model as data.
 struct LanguageReport {
   std::string command, version, commit, scheme;
-  std::string data;   ///< "eval.txt, 161,410 bytes, 41,203 tokens"
+  std::string data;     ///< "eval.txt, 161,410 bytes, 41,203 tokens"
   std::string windows;  ///< how the text was cut
   PerplexityOptions options;
   PerplexityResult result;
@@ -50,7 +50,8 @@ struct LanguageReport {
 /// What is known of a model without running it.
 LanguageSide describe_side(const model::LanguageModel& model);
 /// Every tensor of `model` in the Graph's order, with its error against the tensor of the same name in `base`, if any.
-std::vector<TensorError> compare_tensors(const model::LanguageModel& model, const model::LanguageModel* base, base::ThreadPool& pool);
+std::vector<TensorError> compare_tensors(const model::LanguageModel& model, const model::LanguageModel* base,
+                                         base::ThreadPool& pool);
 /// "12 Q4_K, 5 F32", most first.
 std::string types_text(const arch::Model& model);
 

@@ -30,10 +30,17 @@ double sqnr(model::RowReader& signal, model::RowReader& stored) {
   return noise > 0 ? 10 * std::log10(power / noise) : INFINITY;
 }
 
+const char* operator_of(graph::Role role) {
+  if (role == graph::Role::kNorm) return "norm";
+  if (role == graph::Role::kBias) return "bias";
+  return role == graph::Role::kEmbedding || role == graph::Role::kPosition ? "Embedding" : "Linear";
+}
+
 std::vector<graph::ValueId> weights_of(const arch::Model& model) {
   std::vector<graph::ValueId> ids;
   for (graph::ValueId v = 0; v < model.graph.value_count(); ++v)
-    if (const graph::Value& value = model.graph.value(v); value.constant && value.role != graph::Role::kShape && value.role != graph::Role::kNone)
+    if (const graph::Value& value = model.graph.value(v);
+        value.constant && value.role != graph::Role::kShape && value.role != graph::Role::kNone)
       ids.push_back(v);
   return ids;
 }
@@ -52,21 +59,25 @@ std::string types_text(const arch::Model& model) {
 
 LanguageSide describe_side(const model::LanguageModel& model) {
   LanguageSide side;
-  side.file = model.path.filename().empty() ? model.path.parent_path().filename().string() : model.path.filename().string();
+  side.file =
+      model.path.filename().empty() ? model.path.parent_path().filename().string() : model.path.filename().string();
   side.file_bytes = model.file_bytes;
   side.parameters = model::parameter_count(model.model);
-  side.bits_per_weight = 8.0 * static_cast<double>(model::stored_bytes(model.model)) / static_cast<double>(std::max<int64_t>(1, side.parameters));
+  side.bits_per_weight = 8.0 * static_cast<double>(model::stored_bytes(model.model)) /
+                         static_cast<double>(std::max<int64_t>(1, side.parameters));
   side.types = types_text(model.model);
   return side;
 }
 
-std::vector<TensorError> compare_tensors(const model::LanguageModel& model, const model::LanguageModel* base, base::ThreadPool& pool) {
+std::vector<TensorError> compare_tensors(const model::LanguageModel& model, const model::LanguageModel* base,
+                                         base::ThreadPool& pool) {
   const std::vector<graph::ValueId> ids = weights_of(model.model);
   std::vector<TensorError> errors(ids.size());
   pool.for_each(static_cast<int64_t>(ids.size()), [&](int64_t i, int) {
     const graph::Value& value = model.model.graph.value(ids[static_cast<size_t>(i)]);
     TensorError& e = errors[static_cast<size_t>(i)];
     e.name = value.name;
+    e.op = operator_of(value.role);
     e.shape = tensor::to_string(value.constant.shape());
     e.type = io::gguf::type_name(value.constant.dtype());
     e.bits = tensor::stored_bits(value.constant.dtype());
