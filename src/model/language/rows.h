@@ -14,12 +14,15 @@ class RowReader {
 
   int64_t rows() const { return rows_; }
   int64_t columns() const { return columns_; }
-  /// Whether a GGUF file has the very bytes of the constant, so that they can be copied.
+  /// Whether the rows are in a GGUF file's order already.
   bool same_order() const { return order_ == arch::Rows::kSame; }
+  bool transposed() const { return order_ == arch::Rows::kTransposed; }
   const tensor::Tensor& stored() const { return tensor_; }
 
   /// Rows [first, first + count) as f32. A transposed constant is decoded as a whole on first use and kept.
   void read(int64_t first, int64_t count, float* values);
+  /// The same rows as they are stored; not for transposed constants.
+  void copy(int64_t first, int64_t count, uint8_t* bytes) const;
 
  private:
   const arch::Hyperparameters& sizes_;

@@ -19,22 +19,36 @@ using tensor::DType;
 
 constexpr int64_t kPieceBytes = 32 << 20;  // of values in float
 
-void require_finite(std::span<const float> values, int64_t columns, int64_t first_row, const std::string& name) {
-  for (size_t i = 0; i < values.size(); ++i)
-    if (!std::isfinite(values[i]))
-      base::fail_malformed("tensor " + base::in_quotes(name),
-                           "holds NaN or infinity in row " +
-                               std::to_string(first_row + static_cast<int64_t>(i) / columns) + ", column " +
-                               std::to_string(static_cast<int64_t>(i) % columns));
+[[noreturn]] void fail_not_finite(int64_t row, int64_t column, const std::string& name) {
+  base::fail_malformed("tensor " + base::in_quotes(name),
+                       "holds NaN or infinity in row " + std::to_string(row) + ", column " + std::to_string(column));
+}
+
+/// Error unless all stored floats are finite: no exponent of ones.
+void require_finite(DType dtype, std::span<const uint8_t> bytes, int64_t columns, int64_t first_row,
+                    const std::string& name) {
+  const auto check = [&]<typename T>(T exponent) {
+    const auto* bits = reinterpret_cast<const T*>(bytes.data());
+    const size_t count = bytes.size() / sizeof(T);
+    bool all = true;
+    for (size_t i = 0; i < count; ++i) all &= (bits[i] & exponent) != exponent;
+    if (all) return;
+    for (size_t i = 0; i < count; ++i)
+      if ((bits[i] & exponent) == exponent)
+        fail_not_finite(first_row + static_cast<int64_t>(i) / columns, static_cast<int64_t>(i) % columns, name);
+  };
+  if (dtype == DType::f32) check(uint32_t{0x7F800000});
+  if (dtype == DType::f16) check(uint16_t{0x7C00});
+  if (dtype == DType::bf16) check(uint16_t{0x7F80});
 }
 
 /// Values as plain floats of a type.
-void encode_plain(DType dtype, std::span<const float> values, std::span<uint8_t> bytes) {
+void encode_values(DType dtype, std::span<const float> values, uint8_t* bytes) {
   if (dtype == DType::f32) {
-    std::memcpy(bytes.data(), values.data(), bytes.size());
+    std::memcpy(bytes, values.data(), values.size_bytes());
     return;
   }
-  auto* out = reinterpret_cast<uint16_t*>(bytes.data());
+  auto* out = reinterpret_cast<uint16_t*>(bytes);
   for (size_t i = 0; i < values.size(); ++i)
     out[i] = dtype == DType::f16 ? base::f32_to_f16(values[i]) : base::f32_to_bf16(values[i]);
 }
@@ -48,8 +62,8 @@ class TensorWriter {
   void write(const TensorPlan& t) {
     model::RowReader rows(model_.model, t.value);
     TensorResult made{t.name, std::nullopt};
-    if (rows.same_order() && t.from == t.to && t.to != DType::f32 && t.to != DType::f16 && t.to != DType::bf16)
-      copy(rows);
+    if (t.from == t.to && !rows.transposed())
+      copy(t, rows);
     else
       convert(t, rows, made);
     writer_.end_tensor();
@@ -58,12 +72,20 @@ class TensorWriter {
   }
 
  private:
-  void copy(const model::RowReader& rows) {
-    base::Bytes bytes = rows.stored().bytes();
-    while (!bytes.empty()) {
-      const size_t count = std::min(bytes.size(), static_cast<size_t>(kPieceBytes));
-      writer_.append(bytes.first(count));
-      bytes = bytes.subspan(count);
+  void copy(const TensorPlan& t, const model::RowReader& rows) {
+    const int64_t row_bytes = tensor::packed_bytes(t.to, rows.columns());
+    const int64_t band = std::clamp<int64_t>(kPieceBytes / row_bytes, 1, rows.rows());
+    for (int64_t first = 0; first < rows.rows(); first += band) {
+      const int64_t count = std::min(band, rows.rows() - first);
+      bytes_.resize(static_cast<size_t>(count * row_bytes));
+      const int64_t step = std::max<int64_t>(1, (1 << 18) / row_bytes);
+      pool_.for_each((count + step - 1) / step, [&](int64_t i, int) {
+        const int64_t from = i * step, n = std::min(step, count - from);
+        uint8_t* part = bytes_.data() + from * row_bytes;
+        rows.copy(first + from, n, part);
+        require_finite(t.to, {part, static_cast<size_t>(n * row_bytes)}, rows.columns(), first + from, t.name);
+      });
+      writer_.append(std::as_bytes(std::span(bytes_)));
     }
   }
 
@@ -83,8 +105,7 @@ class TensorWriter {
       bytes_.resize(static_cast<size_t>(tensor::packed_bytes(t.to, count * columns)));
       read(rows, first, count);
       if (!blocks) {
-        require_finite(values_, columns, first, t.name);
-        encode_plain(t.to, values_, bytes_);
+        encode_plain(t.to, columns, first, t.name);
       } else {
         const tensor::MatrixView view{values_.data(), count, columns, columns, 1};
         try {
@@ -102,6 +123,18 @@ class TensorWriter {
     }
     if (blocks && options_.measure)
       made.sqnr_db = lost.error > 0 ? 10 * std::log10(lost.signal / lost.error) : INFINITY;
+  }
+
+  /// values_ as plain floats in bytes_. What is too large for the type is an Error too.
+  void encode_plain(DType dtype, int64_t columns, int64_t first, const std::string& name) {
+    const auto count = static_cast<int64_t>(values_.size()), size = tensor::packed_bytes(dtype, 1);
+    const int64_t step = (1 << 16) / columns * columns + columns;  // whole rows
+    pool_.for_each((count + step - 1) / step, [&](int64_t i, int) {
+      const int64_t from = i * step, n = std::min(step, count - from);
+      uint8_t* part = bytes_.data() + from * size;
+      encode_values(dtype, {values_.data() + from, static_cast<size_t>(n)}, part);
+      require_finite(dtype, {part, static_cast<size_t>(n * size)}, columns, first + from / columns, name);
+    });
   }
 
   void read(model::RowReader& rows, int64_t first, int64_t count) {
