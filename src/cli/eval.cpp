@@ -109,7 +109,8 @@ void run(const Flags& flags, Context& context) {
   context.start(
       {flags.network, flags.baseline, flags.data_path, flags.quantization.calibration_data, flags.quantization.ranges});
   if (model::is_language_model(flags.network))
-    return eval_language({flags.network, flags.baseline, flags.data_path, flags.layers, flags.max_drop, flags.language}, context);
+    return eval_language({flags.network, flags.baseline, flags.data_path, flags.layers, flags.max_drop, flags.language},
+                         context);
   const eval::TaskChoice task = eval::parse_task(flags.task);
   const bool in_memory = !flags.quantization.scheme.empty();
   if (in_memory && !flags.baseline.empty())
@@ -211,7 +212,8 @@ void add_eval(CLI::App& app, Context& context) {
   command->add_option("--baseline", flags->baseline, "the float network to compare with")->type_name("FILE");
   command
       ->add_option("--data", flags->data_path,
-                   "the data: a folder, zip or tar of images, .wav or .npz, CIFAR, MNIST idx, .csv, .npy, .npz; a text for language models")
+                   "the data: a folder, zip or tar of images, .wav or .npz, CIFAR, MNIST idx, .csv, .npy, .npz; a text "
+                   "for language models")
       ->required()
       ->type_name("DATA");
   command->add_flag("--layers", flags->layers, "list every layer's error");
