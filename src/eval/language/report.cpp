@@ -28,7 +28,9 @@ std::string speed_text(const TokenSpeed& s) {
                           : fmt::format("{:.0f} tok/s", s.prompt);
 }
 
-std::string perplexity_text(double value, double error) { return fmt::format("{:.4f} ± {:.2g}", value, error); }
+std::string perplexity_text(double value, double error) {
+  return value < 1e5 ? fmt::format("{:.4f} ± {:.2g}", value, error) : fmt::format("{:.4g} ± {:.2g}", value, error);
+}
 
 std::vector<BillRow> bill(const LanguageReport& r) {
   const PerplexityResult& p = r.result;
@@ -47,9 +49,9 @@ std::vector<BillRow> bill(const LanguageReport& r) {
     row("KL divergence", "-", fmt::format("{:.6f} nats", mean(p.divergences)),
         fmt::format("95 %: [{:.6f}, {:.6f}]", i.low, i.high));
     row("KL of a token", "-", fmt::format("median {:.6f}", quantile(p.divergences, 0.5)),
-        fmt::format("90 %: {:.4f}, 99 %: {:.4f}, 99.9 %: {:.4f}, max {:.4f}", quantile(p.divergences, 0.9),
-                    quantile(p.divergences, 0.99), quantile(p.divergences, 0.999),
-                    *std::max_element(p.divergences.begin(), p.divergences.end())));
+        fmt::format("90 %: {:.4f}, 99 %: {:.4f}", quantile(p.divergences, 0.9), quantile(p.divergences, 0.99)));
+    row("KL at worst", "-", fmt::format("max {:.4f}", *std::max_element(p.divergences.begin(), p.divergences.end())),
+        fmt::format("99.9 %: {:.4f}", quantile(p.divergences, 0.999)));
     const Interval same = wilson_interval(p.same_top, p.scored);
     row("same top token", "-", fmt::format("{:.2f} %", 100 * share(p.same_top, p.scored)),
         fmt::format("[{:.2f}, {:.2f}]", 100 * same.low, 100 * same.high));
@@ -107,8 +109,8 @@ std::string verdict(const LanguageReport& r) {
   const PerplexityResult& p = r.result;
   if (!r.before)
     return fmt::format(
-        "Perplexity {:.4f} ± {:.2g} over {} scored tokens. With --baseline this says what quantization cost.",
-        p.perplexity(), p.perplexity_error(), count_text(p.scored));
+        "Perplexity {} over {} scored tokens. With --baseline this says what quantization cost.",
+        perplexity_text(p.perplexity(), p.perplexity_error()), count_text(p.scored));
   const bool noise = std::fabs(p.ratio() - 1) < 2 * p.ratio_error();
   return fmt::format(
       "{:.2f} bits a weight cost this model a factor of {:.4f} in perplexity{}; its predictions moved by {:.5f} nats a "
@@ -120,8 +122,7 @@ std::string verdict(const LanguageReport& r) {
 
 std::string to_text(const LanguageReport& r, bool all_tensors) {
   Table table;
-  table.row(r.before ? std::vector<std::string>{"", "before", "after", "change"}
-                     : std::vector<std::string>{"", "", ""});
+  if (r.before) table.row({"", "before", "after", "change"});
   for (const BillRow& b : bill(r))
     table.row(r.before ? std::vector<std::string>{b.label, b.before, b.after, b.change}
                        : std::vector<std::string>{b.label, b.after, b.change});
