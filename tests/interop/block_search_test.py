@@ -19,6 +19,7 @@ BLOCKS = os.path.abspath(sys.argv[1])
 PLAIN = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"]
 BOUND = 1.000001
 LARGEST = 1 << 21  # values of a matrix; of larger ones the first rows
+SAMPLED = 24  # rows of a matrix of a large file, some after every other: ggml's own searches take minutes for more
 
 
 def ours(search, name, matrix, importance=None):
@@ -37,11 +38,15 @@ def error(name, data, matrix, importance):
 
 def main():
     failures, compared, worst = [], 0, {}
-    sources = [("random", weights.random())] + [(os.path.basename(os.path.dirname(p)), weights.of_file(p)) for p in sys.argv[2:]]
-    for source, matrices in sources:
+    sources = [("random", weights.random(), False)]
+    sources += [(os.path.basename(os.path.dirname(p)), weights.of_file(p), os.path.getsize(p) > 50e6) for p in sys.argv[2:]]
+    for source, matrices, large in sources:
         used = 0
         for seed, (label, matrix) in enumerate(matrices):
-            matrix = np.ascontiguousarray(matrix[:max(1, LARGEST // matrix.shape[1])])
+            matrix = matrix[:max(1, LARGEST // matrix.shape[1])]
+            if large:
+                matrix = matrix[seed % 7::max(1, len(matrix) // SAMPLED)][:SAMPLED]
+            matrix = np.ascontiguousarray(matrix)
             for name, (elements, _, _, _) in ggml.FORMATS.items():
                 if matrix.shape[1] % elements:
                     continue
