@@ -35,7 +35,8 @@ std::optional<int32_t> match(std::string_view pattern, std::string_view name) {
 
 /// Buffers that older checkpoints carry and that follow from the configuration.
 bool is_derived(std::string_view hf_name) {
-  return hf_name.ends_with(".attn.bias") || hf_name.ends_with(".attn.masked_bias") || hf_name.ends_with("rotary_emb.inv_freq");
+  return hf_name.ends_with(".attn.bias") || hf_name.ends_with(".attn.masked_bias") ||
+         hf_name.ends_with("rotary_emb.inv_freq");
 }
 
 }  // namespace
@@ -70,7 +71,8 @@ std::optional<std::pair<const TensorRule*, int32_t>> find_rule(const Architectur
 
 std::string numbered(std::string_view name, int32_t layer) {
   std::string text(name);
-  if (const size_t at = text.find(kNumber); at != std::string::npos) text.replace(at, kNumber.size(), std::to_string(layer));
+  if (const size_t at = text.find(kNumber); at != std::string::npos)
+    text.replace(at, kNumber.size(), std::to_string(layer));
   return text;
 }
 
@@ -100,8 +102,10 @@ Model build(const Architecture& architecture, Hyperparameters sizes, Source sour
   }
   if (!unknown.empty())
     base::fail_unsupported(place, std::to_string(unknown.size()) + " tensors have no place in " +
-                                      std::string(architecture.name) + " models, the first is " + base::in_quotes(unknown[0]));
-  if (!derived.empty()) notes.push_back(std::to_string(derived.size()) + " tensors follow from the configuration and are left out");
+                                      std::string(architecture.name) + " models, the first is " +
+                                      base::in_quotes(unknown[0]));
+  if (!derived.empty())
+    notes.push_back(std::to_string(derived.size()) + " tensors follow from the configuration and are left out");
   if (sizes.tied && weights.erase("output.weight") > 0)
     notes.push_back("the configuration ties the output to the embeddings; the file's own output matrix is left out");
   sizes.tied = !weights.contains("output.weight");

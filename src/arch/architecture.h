@@ -32,9 +32,9 @@ struct TensorRule {
 
 /// One architecture of the table architectures.def: the names of its tensors with their roles, and its Graph.
 struct Architecture {
-  std::string_view name;                        ///< as GGUF says it: "llama"
+  std::string_view name;                         ///< as GGUF says it: "llama"
   std::span<const std::string_view> hf_classes;  ///< "LlamaForCausalLM", ...
-  std::string_view families;                    ///< for people: "Llama 2 and 3, Mistral, SmolLM2"
+  std::string_view families;                     ///< for people: "Llama 2 and 3, Mistral, SmolLM2"
   std::span<const TensorRule> tensors;
   Hyperparameters (*from_config)(const Configuration& config);
   Hyperparameters (*from_metadata)(const Configuration& metadata, std::string_view prefix, int64_t vocabulary);

@@ -37,7 +37,8 @@ Builder::Builder(const Architecture& architecture, Hyperparameters sizes, Source
     const auto values = divisors->tensor.values<float>();
     rope.divisors.assign(values.begin(), values.end());
     for (const float v : rope.divisors)
-      if (!(v > 0)) base::fail_malformed(place_ + ": tensor \"rope_freqs.weight\"", "holds a divisor that is not positive");
+      if (!(v > 0))
+        base::fail_malformed(place_ + ": tensor \"rope_freqs.weight\"", "holds a divisor that is not positive");
     weights_.erase("rope_freqs.weight");
   }
   tokens_ = input("tokens", "tokens");
@@ -47,20 +48,26 @@ Builder::Builder(const Architecture& architecture, Hyperparameters sizes, Source
   if (rope.dimensions > 0) {
     const Rotation r = rotation(rope);
     magnitude_ = r.magnitude;
-    frequencies_ = model_.graph.add_constant("rope_frequencies", Tensor::of<float>({rope.dimensions / 2}, std::span(r.frequencies)));
+    frequencies_ = model_.graph.add_constant("rope_frequencies",
+                                             Tensor::of<float>({rope.dimensions / 2}, std::span(r.frequencies)));
   }
   hidden = look_up("token_embd", tokens_, model_.sizes.vocabulary, model_.sizes.embedding);
 }
 
 ValueId Builder::input(const std::string& name, const std::string& size) {
-  const ValueId id = model_.graph.add_value(
-      {.name = name, .dtype = DType::i64, .shape_known = true, .shape = {tensor::kUnknown}, .symbols = {size}, .constant = {}});
+  const ValueId id = model_.graph.add_value({.name = name,
+                                             .dtype = DType::i64,
+                                             .shape_known = true,
+                                             .shape = {tensor::kUnknown},
+                                             .symbols = {size},
+                                             .constant = {}});
   model_.graph.inputs.push_back(id);
   return id;
 }
 
 std::string Builder::full_name(std::string_view stem, std::string_view suffix) const {
-  return (layer_ >= 0 ? "blk." + std::to_string(layer_) + "." : std::string()) + std::string(stem) + std::string(suffix);
+  return (layer_ >= 0 ? "blk." + std::to_string(layer_) + "." : std::string()) + std::string(stem) +
+         std::string(suffix);
 }
 
 const Builder::Weight* Builder::find(const std::string& name) const {
@@ -77,9 +84,11 @@ ValueId Builder::constant(const std::string& name, const Shape& shape) {
   const bool transposed = model_.source == Source::kHf && w->rule->rows == Rows::kTransposed;
   const Shape expected = transposed ? Shape{shape[1], shape[0]} : shape;
   if (w->tensor.shape() != expected)
-    base::fail_malformed(place_ + ": tensor " + base::in_quotes(name), "has shape " + tensor::to_string(w->tensor.shape()) +
-                                                                           ", " + tensor::to_string(expected) + " was expected");
-  const ValueId id = model_.graph.add_constant(name, shape.size() == 1 ? as_floats(w->tensor) : w->tensor, w->rule->role);
+    base::fail_malformed(
+        place_ + ": tensor " + base::in_quotes(name),
+        "has shape " + tensor::to_string(w->tensor.shape()) + ", " + tensor::to_string(expected) + " was expected");
+  const ValueId id =
+      model_.graph.add_constant(name, shape.size() == 1 ? as_floats(w->tensor) : w->tensor, w->rule->role);
   model_.graph.value(id).layer = w->layer;
   if (model_.source == Source::kHf && w->rule->rows != Rows::kSame) model_.rows[name] = w->rule->rows;
   return made_[name] = id;
@@ -89,7 +98,12 @@ ValueId Builder::node(const std::string& op, std::vector<ValueId> inputs, std::m
                       const std::string& domain) {
   graph::Graph& g = model_.graph;
   const std::string name = full_name(op + "_" + std::to_string(g.node_count()), "");
-  graph::Node made{.op = op, .domain = domain, .name = name, .inputs = std::move(inputs), .outputs = {}, .attributes = std::move(attributes)};
+  graph::Node made{.op = op,
+                   .domain = domain,
+                   .name = name,
+                   .inputs = std::move(inputs),
+                   .outputs = {},
+                   .attributes = std::move(attributes)};
   const ValueId out = g.add_value({.name = name, .shape = {}, .symbols = {}, .constant = {}});
   made.outputs.push_back(out);
   g.add_node(std::move(made));
@@ -114,30 +128,36 @@ ValueId Builder::head_norm(ValueId x, std::string_view stem, int64_t heads) {
   graph::Graph& g = model_.graph;
   const auto shape = [&](const std::string& name, std::vector<int64_t> sizes) {
     if (const auto it = made_.find(name); it != made_.end()) return it->second;
-    return made_[name] = g.add_constant(name, Tensor::of<int64_t>({static_cast<int64_t>(sizes.size())}, std::span(sizes)),
-                                        graph::Role::kShape);
+    return made_[name] = g.add_constant(
+               name, Tensor::of<int64_t>({static_cast<int64_t>(sizes.size())}, std::span(sizes)), graph::Role::kShape);
   };
   const int64_t size = sizes().head_size;
-  const ValueId by_head = node("Reshape", {x, shape("shape_of_" + std::to_string(heads) + "_heads", {-1, heads, size})});
+  const ValueId by_head =
+      node("Reshape", {x, shape("shape_of_" + std::to_string(heads) + "_heads", {-1, heads, size})});
   const ValueId normed = rms_norm(by_head, stem, size);
   return node("Reshape", {normed, shape("shape_of_" + std::to_string(heads * size), {-1, heads * size})});
 }
 
 ValueId Builder::layer_norm(ValueId x, std::string_view stem) {
   const Shape width{sizes().embedding};
-  return node("LayerNormalization", {x, constant(full_name(stem, ".weight"), width), constant(full_name(stem, ".bias"), width)},
+  return node("LayerNormalization",
+              {x, constant(full_name(stem, ".weight"), width), constant(full_name(stem, ".bias"), width)},
               {{"epsilon", static_cast<float>(sizes().norm_epsilon)}});
 }
 
 ValueId Builder::rotate(ValueId x) {
   const bool adjacent = model_.source == Source::kGguf && model_.architecture->pairs_side_by_side;
   return node("RotatePairs", {x, positions_, frequencies_},
-              {{"head_size", sizes().head_size}, {"interleaved", int64_t{adjacent}}, {"magnitude", magnitude_}}, "nibble");
+              {{"head_size", sizes().head_size}, {"interleaved", int64_t{adjacent}}, {"magnitude", magnitude_}},
+              "nibble");
 }
 
 ValueId Builder::attention(ValueId q, ValueId k, ValueId v) {
   return node("CausalAttention", {q, k, v, positions_, sequences_},
-              {{"heads", sizes().heads}, {"kv_heads", sizes().kv_heads}, {"layer", int64_t{layer_}}, {"window", sizes().window}},
+              {{"heads", sizes().heads},
+               {"kv_heads", sizes().kv_heads},
+               {"layer", int64_t{layer_}},
+               {"window", sizes().window}},
               "nibble");
 }
 
@@ -148,9 +168,15 @@ ValueId Builder::look_up(std::string_view stem, ValueId numbers, int64_t entries
 std::vector<ValueId> Builder::split(ValueId x, const std::vector<int64_t>& widths) {
   graph::Graph& g = model_.graph;
   const std::string name = full_name("split_" + std::to_string(g.node_count()), "");
-  const ValueId sizes = g.add_constant(name + "_widths", Tensor::of<int64_t>({static_cast<int64_t>(widths.size())}, std::span(widths)),
-                                       graph::Role::kShape);
-  graph::Node made{.op = "Split", .domain = "", .name = name, .inputs = {x, sizes}, .outputs = {}, .attributes = {{"axis", int64_t{1}}}};
+  const ValueId sizes =
+      g.add_constant(name + "_widths", Tensor::of<int64_t>({static_cast<int64_t>(widths.size())}, std::span(widths)),
+                     graph::Role::kShape);
+  graph::Node made{.op = "Split",
+                   .domain = "",
+                   .name = name,
+                   .inputs = {x, sizes},
+                   .outputs = {},
+                   .attributes = {{"axis", int64_t{1}}}};
   std::vector<ValueId> parts;
   for (size_t i = 0; i < widths.size(); ++i)
     parts.push_back(g.add_value({.name = name + "_" + std::to_string(i), .shape = {}, .symbols = {}, .constant = {}}));
@@ -178,7 +204,8 @@ Model Builder::finish() {
     if (!made_.contains(name)) unread.push_back(name);
   if (!unread.empty())
     base::fail_unsupported(place_, std::to_string(unread.size()) + " tensors are read by nothing in a " +
-                                       std::string(model_.architecture->name) + " model, the first is " + base::in_quotes(unread[0]));
+                                       std::string(model_.architecture->name) + " model, the first is " +
+                                       base::in_quotes(unread[0]));
   model_.graph.name = model_.architecture->name;
   return std::move(model_);
 }

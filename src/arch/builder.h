@@ -7,7 +7,8 @@
 
 namespace nibble::arch {
 
-/// Makes a Graph out of the blocks that language models share. Weights are asked for by GGUF's name without ".weight" or
+/// Makes a Graph out of the blocks that language models share. Weights are asked for by GGUF's name without ".weight"
+/// or
 /// ".bias"; inside `layer(i)` "blk.{i}." comes before it.
 class Builder {
  public:
@@ -46,8 +47,8 @@ class Builder {
   ValueId look_up(std::string_view stem, ValueId numbers, int64_t entries, int64_t width);
   ValueId add(ValueId a, ValueId b) { return node("Add", {a, b}); }
   /// A node of one output.
-  ValueId node(const std::string& op, std::vector<ValueId> inputs, std::map<std::string, graph::Attribute> attributes = {},
-               const std::string& domain = "");
+  ValueId node(const std::string& op, std::vector<ValueId> inputs,
+               std::map<std::string, graph::Attribute> attributes = {}, const std::string& domain = "");
   std::vector<ValueId> split(ValueId x, const std::vector<int64_t>& widths);
 
   /// The hidden states of the wanted rows only, as every architecture needs them before its last norm.

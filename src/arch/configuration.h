@@ -6,9 +6,9 @@
 
 namespace nibble::arch {
 
-/// What a file says about a model: config.json or the metadata of a GGUF file. Keys of objects inside objects are joined
-/// by a point ("rope_scaling.factor"). A value of another kind is an Error(kMalformed) that names the key; one that is
-/// missing or null is std::nullopt.
+/// What a file says about a model: config.json or the metadata of a GGUF file. Keys of objects inside objects are
+/// joined by a point ("rope_scaling.factor"). A value of another kind is an Error(kMalformed) that names the key; one
+/// that is missing or null is std::nullopt.
 class Configuration {
  public:
   virtual ~Configuration() = default;

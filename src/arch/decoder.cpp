@@ -1,8 +1,16 @@
 #include "arch/decoder.h"
 
+#include "base/error.h"
+
 namespace nibble::arch {
 
 using graph::ValueId;
+
+Hyperparameters from_config_without_windows(const Configuration& c) {
+  if (c.boolean("use_sliding_window").value_or(false))
+    base::fail_unsupported(c.place(), "lets some of its layers see a window only (\"use_sliding_window\")");
+  return from_config(c);
+}
 
 void build_decoder(Builder& b) {
   const Hyperparameters& h = b.sizes();

@@ -71,7 +71,8 @@ void build_gpt2(Builder& b) {
   for (int64_t layer = 0; layer < h.layers; ++layer) {
     b.enter_layer(layer);
     ValueId x = b.layer_norm(b.hidden, "attn_norm");
-    const auto qkv = b.split(b.linear(x, "attn_qkv", 3 * h.embedding, h.embedding), {h.embedding, h.embedding, h.embedding});
+    const auto qkv =
+        b.split(b.linear(x, "attn_qkv", 3 * h.embedding, h.embedding), {h.embedding, h.embedding, h.embedding});
     x = b.attention(qkv[0], qkv[1], qkv[2]);
     b.hidden = b.add(b.hidden, b.linear(x, "attn_output", h.embedding, h.embedding));
     x = b.linear(b.layer_norm(b.hidden, "ffn_norm"), "ffn_up", h.feed_forward, h.embedding);

@@ -20,7 +20,8 @@ Rope rope_from_config(const Configuration& c, int64_t head_size, int64_t context
                                  ? "rope_parameters."
                                  : "rope_scaling.";
   rope.base = c.number("rope_parameters.rope_theta").value_or(c.number("rope_theta").value_or(10000));
-  const double part = c.number("rope_parameters.partial_rotary_factor").value_or(c.number("partial_rotary_factor").value_or(1));
+  const double part =
+      c.number("rope_parameters.partial_rotary_factor").value_or(c.number("partial_rotary_factor").value_or(1));
   if (!(part > 0 && part <= 1)) base::fail_malformed(c.place(), "\"partial_rotary_factor\" is not in (0, 1]");
   rope.dimensions = static_cast<int64_t>(static_cast<double>(head_size) * part);
   const std::string type = c.text(prefix + "rope_type").value_or(c.text(prefix + "type").value_or("default"));
@@ -39,9 +40,11 @@ Rope rope_from_config(const Configuration& c, int64_t head_size, int64_t context
     rope.slow = c.number(prefix + "beta_slow").value_or(1);
     rope.magnitude = c.number(prefix + "attention_factor").value_or(0);
     for (const char* key : {"mscale", "mscale_all_dim"})
-      if (c.number(prefix + key)) base::fail_unsupported(c.place(), "scales rotary embeddings with " + base::in_quotes(key));
+      if (c.number(prefix + key))
+        base::fail_unsupported(c.place(), "scales rotary embeddings with " + base::in_quotes(key));
   } else {
-    base::fail_unsupported(c.place(), "scales rotary embeddings by " + base::in_quotes(type) + "; linear, llama3 and yarn are known");
+    base::fail_unsupported(
+        c.place(), "scales rotary embeddings by " + base::in_quotes(type) + "; linear, llama3 and yarn are known");
   }
   return rope;
 }
@@ -63,7 +66,8 @@ Rope rope_from_metadata(const Configuration& m, const std::string& prefix, int64
     if (const auto times = m.number(prefix + "rope.scaling.attn_factor"))  // of the default
       rope.magnitude = *times * (0.1 * std::log(rope.factor) + 1);
   } else {
-    base::fail_unsupported(m.place(), "scales rotary embeddings by " + base::in_quotes(type) + "; linear and yarn are known");
+    base::fail_unsupported(m.place(),
+                           "scales rotary embeddings by " + base::in_quotes(type) + "; linear and yarn are known");
   }
   return rope;
 }
@@ -87,17 +91,20 @@ void require_sizes(const Hyperparameters& h, const std::string& place) {
   in_reason(h.context, int64_t{1} << 40, "the context");
   require(h.heads % h.kv_heads == 0, "has " + std::to_string(h.heads) + " heads, which " + std::to_string(h.kv_heads) +
                                          " key heads do not divide");
-  require(h.norm_epsilon > 0 && h.norm_epsilon < 1, "says that the norms' epsilon is " + std::to_string(h.norm_epsilon));
+  require(h.norm_epsilon > 0 && h.norm_epsilon < 1,
+          "says that the norms' epsilon is " + std::to_string(h.norm_epsilon));
   require(h.window >= 0, "has a window of " + std::to_string(h.window));
-  require(h.rope.dimensions >= 0 && h.rope.dimensions <= h.head_size && h.rope.dimensions % 2 == 0,
-          "turns " + std::to_string(h.rope.dimensions) + " of the " + std::to_string(h.head_size) + " elements of a head");
+  require(
+      h.rope.dimensions >= 0 && h.rope.dimensions <= h.head_size && h.rope.dimensions % 2 == 0,
+      "turns " + std::to_string(h.rope.dimensions) + " of the " + std::to_string(h.head_size) + " elements of a head");
   require(h.rope.base > 1 && h.rope.base < 1e18, "has a rotary base of " + std::to_string(h.rope.base));
   require(h.rope.factor >= 1 && h.rope.factor < 1e9, "scales rotary embeddings by " + std::to_string(h.rope.factor));
   const bool needs_original = h.rope.scaling == Rope::Scaling::kLlama3 || h.rope.scaling == Rope::Scaling::kYarn;
   require(!needs_original || h.rope.original_context >= 1, "does not say the context before scaling");
   require(h.rope.low > 0 && h.rope.high > h.rope.low, "has factors of rotary scaling that are not in order");
   require(h.rope.slow > 0 && h.rope.fast > h.rope.slow, "has betas of rotary scaling that are not in order");
-  require(h.rope.magnitude >= 0 && h.rope.magnitude < 1e6, "has an attention factor of " + std::to_string(h.rope.magnitude));
+  require(h.rope.magnitude >= 0 && h.rope.magnitude < 1e6,
+          "has an attention factor of " + std::to_string(h.rope.magnitude));
 }
 
 Hyperparameters from_config(const Configuration& c) {

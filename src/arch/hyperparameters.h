@@ -15,12 +15,12 @@ struct Rope {
   int64_t dimensions = 0;  ///< of a head that are turned; 0: none (learned positions)
   double base = 10000;
   Scaling scaling = Scaling::kNone;
-  double factor = 1;               ///< of all scalings
-  int64_t original_context = 0;    ///< llama3 and yarn: the context before scaling
-  double low = 1, high = 4;        ///< llama3: low_freq_factor and high_freq_factor
-  double fast = 32, slow = 1;      ///< yarn: beta_fast and beta_slow
-  double magnitude = 0;            ///< yarn: attention_factor; 0: 0.1 ln(factor) + 1
-  std::vector<float> divisors;     ///< of the frequencies, where a file lists them (rope_freqs.weight)
+  double factor = 1;             ///< of all scalings
+  int64_t original_context = 0;  ///< llama3 and yarn: the context before scaling
+  double low = 1, high = 4;      ///< llama3: low_freq_factor and high_freq_factor
+  double fast = 32, slow = 1;    ///< yarn: beta_fast and beta_slow
+  double magnitude = 0;          ///< yarn: attention_factor; 0: 0.1 ln(factor) + 1
+  std::vector<float> divisors;   ///< of the frequencies, where a file lists them (rope_freqs.weight)
 };
 
 /// The sizes of a model.

@@ -23,8 +23,9 @@ Hyperparameters from_llama_config(const Configuration& c) {
 }  // namespace
 
 const Architecture& llama() {
-  static const Architecture a{"llama",           kClasses,      "Llama 2 and 3, Mistral, SmolLM2", kTensors,
-                              from_llama_config, from_metadata, true,                              build_decoder};
+  static const Architecture a{"llama",  kClasses,          "Llama 2 and 3, Mistral, SmolLM2",
+                              kTensors, from_llama_config, from_metadata,
+                              true,     build_decoder};
   return a;
 }
 

@@ -1,9 +1,8 @@
-// Qwen2 and Qwen2.5 (Yang et al. 2024, https://arxiv.org/abs/2407.10671): Llama's blocks with biases on queries, keys and
-// values.
+// Qwen2 and Qwen2.5 (Yang et al. 2024, https://arxiv.org/abs/2407.10671): Llama's blocks with biases on queries, keys
+// and values.
 #include <array>
 
 #include "arch/decoder.h"
-#include "base/error.h"
 
 namespace nibble::arch {
 namespace {
@@ -13,17 +12,11 @@ using graph::Role;
 constexpr std::array<std::string_view, 1> kClasses = {"Qwen2ForCausalLM"};
 constexpr TensorRule kTensors[] = {NIBBLE_DECODER_TENSORS(Rows::kSame, Rows::kSame)};
 
-Hyperparameters from_qwen_config(const Configuration& c) {
-  if (c.boolean("use_sliding_window").value_or(false))
-    base::fail_unsupported(c.place(), "lets some of its layers see a window only (\"use_sliding_window\")");
-  return from_config(c);
-}
-
 }  // namespace
 
 const Architecture& qwen2() {
-  static const Architecture a{"qwen2",          kClasses,      "Qwen2, Qwen2.5", kTensors,
-                              from_qwen_config, from_metadata, false,            build_decoder};
+  static const Architecture a{"qwen2",       kClasses, "Qwen2, Qwen2.5", kTensors, from_config_without_windows,
+                              from_metadata, false,    build_decoder};
   return a;
 }
 

@@ -1,8 +1,8 @@
-// Qwen3 (Yang et al. 2025, https://arxiv.org/abs/2505.09388): Llama's blocks with a norm over each head of queries and keys.
+// Qwen3 (Yang et al. 2025, https://arxiv.org/abs/2505.09388): Llama's blocks with a norm over each head of queries and
+// keys.
 #include <array>
 
 #include "arch/decoder.h"
-#include "base/error.h"
 
 namespace nibble::arch {
 namespace {
@@ -16,17 +16,11 @@ constexpr TensorRule kTensors[] = {
     {"blk.{i}.attn_k_norm.weight", "model.layers.{i}.self_attn.k_norm.weight", Role::kNorm},
 };
 
-Hyperparameters from_qwen_config(const Configuration& c) {
-  if (c.boolean("use_sliding_window").value_or(false))
-    base::fail_unsupported(c.place(), "lets some of its layers see a window only (\"use_sliding_window\")");
-  return from_config(c);
-}
-
 }  // namespace
 
 const Architecture& qwen3() {
-  static const Architecture a{"qwen3",          kClasses,      "Qwen3", kTensors,
-                              from_qwen_config, from_metadata, false,   build_decoder};
+  static const Architecture a{"qwen3",       kClasses, "Qwen3",      kTensors, from_config_without_windows,
+                              from_metadata, false,    build_decoder};
   return a;
 }
 

@@ -15,7 +15,8 @@ struct Rotation {
 ///   linear  divided by `factor`
 ///   llama3  (Llama 3.1) waves longer than original_context / low divided by `factor`, those shorter than
 ///           original_context / high kept, between them interpolated by the wave's length
-///   yarn    (Peng et al. 2023, https://arxiv.org/abs/2309.00071, section 3) divided by `factor` where a pair turns less
+///   yarn    (Peng et al. 2023, https://arxiv.org/abs/2309.00071, section 3) divided by `factor` where a pair turns
+///   less
 ///           than `slow` times in the original context, kept where more than `fast` times, between them interpolated by
 ///           the pair's number; magnitude 0.1 ln(factor) + 1
 /// and then divided by `divisors` where those are given.
