@@ -1,4 +1,4 @@
-"""Makes the seeds of the targets that read models (gguf, safetensors, imatrix, language_model, model_config): a small whole file
+"""Makes the seeds of the targets that read models (gguf, safetensors, safetensors_index, imatrix, language_model, model_config): a small whole file
 each, and files with one thing wrong.
 
     python fuzz/make_model_corpus.py
@@ -140,8 +140,22 @@ def make_configs():
         (folder("model_config") / f"{name}.json").write_text(json.dumps(seed))
 
 
+def make_indices():
+    seeds = {
+        "whole": {"metadata": {"total_size": 8}, "weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}},
+        "outside": {"weight_map": {"a": "../x.safetensors"}},
+        "absolute": {"weight_map": {"a": "/etc/x.safetensors"}},
+        "pickle": {"weight_map": {"a": "pytorch_model.bin"}},
+        "number": {"weight_map": {"a": 1}},
+        "none": {},
+    }
+    for name, seed in seeds.items():
+        (folder("safetensors_index") / f"{name}.json").write_text(json.dumps(seed))
+
+
 def main():
     make_safetensors()
+    make_indices()
     make_imatrix()
     make_language_models()
     make_configs()

@@ -1,7 +1,6 @@
 #include "io/hf/folder.h"
 
 #include <set>
-#include <unordered_map>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -24,29 +23,19 @@ void add_file(const std::shared_ptr<const base::MappedFile>& file, const base::L
 /// A part of that name in the folder itself. Links are followed: the cache of huggingface_hub is made of them.
 std::shared_ptr<const base::MappedFile> open_part(const std::filesystem::path& folder, const std::string& name,
                                                   const std::string& place) {
-  const std::filesystem::path part(name);
-  if (part.filename() != part || part.extension() != ".safetensors" || name.find('\0') != std::string::npos)
-    base::fail_malformed(
-        place, "names the file " + base::in_quotes(name) + ", which is not a .safetensors file in its own folder");
-  if (!std::filesystem::exists(folder / part))
+  if (!std::filesystem::exists(folder / name))
     base::fail_io(place,
                   "names the file " + base::in_quotes(name) + ", which is not there; the download is incomplete");
-  return base::MappedFile::open(folder / part);
+  return base::MappedFile::open(folder / name);
 }
 
 /// The parts that the index names, in the order of their names; every tensor must be in the part that the index says.
 void read_parts(const base::Limits& limits, Folder& folder) {
   const auto path = folder.path / kIndex;
   const std::string place = base::printable(path.string(), 400);
-  const Json index = read_json_file(path, limits);
-  const Json* map = index.find("weight_map");
-  if (!map) base::fail_malformed(place, "has no \"weight_map\"");
+  auto part_of = read_index(read_json_file(path, limits), place);
   std::set<std::string> parts;
-  std::unordered_map<std::string, std::string> part_of;
-  for (const auto& [name, part] : map->object(place)) {
-    parts.insert(part.string(place));
-    part_of[name] = part.string(place);
-  }
+  for (const auto& [name, part] : part_of) parts.insert(part);
   for (const std::string& part : parts) {
     const size_t before = folder.tensors.size();
     add_file(open_part(folder.path, part, place), limits, folder);
@@ -69,6 +58,21 @@ void read_parts(const base::Limits& limits, Folder& folder) {
 Json read_json_file(const std::filesystem::path& path, const base::Limits& limits) {
   const auto file = base::MappedFile::open(path);
   return parse_json(base::as_text(file->bytes()), base::printable(path.string(), 400), limits);
+}
+
+std::map<std::string, std::string> read_index(const Json& index, const std::string& place) {
+  const Json* map = index.find("weight_map");
+  if (!map) base::fail_malformed(place, "has no \"weight_map\"");
+  std::map<std::string, std::string> part_of;
+  for (const auto& [tensor, value] : map->object(place)) {
+    const std::string& name = value.string(place);
+    const std::filesystem::path part(name);
+    if (part.filename() != part || part.extension() != ".safetensors" || name.find('\0') != std::string::npos)
+      base::fail_malformed(
+          place, "names the file " + base::in_quotes(name) + ", which is not a .safetensors file in its own folder");
+    part_of[tensor] = name;
+  }
+  return part_of;
 }
 
 bool is_model_folder(const std::filesystem::path& path) {

@@ -1,5 +1,7 @@
 #pragma once
 #include <filesystem>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "base/file.h"
@@ -18,7 +20,7 @@ struct Folder {
   std::vector<NamedTensor> tensors;
   std::vector<std::filesystem::path> weight_files;
   std::vector<std::shared_ptr<const base::MappedFile>> mappings;  ///< of those files, that pages may be given back
-  int64_t file_bytes = 0;  ///< of the weight files
+  int64_t file_bytes = 0;                                         ///< of the weight files
 };
 
 /// Reads config.json, and model.safetensors or the parts that model.safetensors.index.json names.
@@ -27,6 +29,10 @@ struct Folder {
 /// files are never opened); kMalformed for parts that the index names outside the folder, tensors that are missing or
 /// there twice, and whatever read_safetensors refuses.
 Folder read_folder(const std::filesystem::path& path, const base::Limits& limits);
+
+/// What model.safetensors.index.json says: the part of every tensor. Throws Error(kMalformed) for parts that are not
+/// .safetensors files in the folder itself.
+std::map<std::string, std::string> read_index(const Json& index, const std::string& place);
 
 /// Whether `path` is a folder with a config.json.
 bool is_model_folder(const std::filesystem::path& path);
