@@ -89,9 +89,20 @@ struct Band {
 std::vector<Band> cut_bands(const ConvShape& conv) {
   const Window& w = conv.window;
   int64_t count = 1;
-  constexpr int64_t kWorthCutting = 500'000;  // multiply-adds: 10 us of one core, ten times a hand-over
-  if (conv.batch == 1 && conv.channels_last)
-    count = std::clamp<int64_t>(conv.macs() / kWorthCutting, 1, std::min<int64_t>(8, w.out[0]));
+  if (conv.batch == 1 && conv.channels_last) {
+    // Multiply-adds at full speed of which one core does about 100'000 in a microsecond: halves of 2 us are worth a
+    // hand-over, but every band loads the weights again and computes less at a time, so that more are made of large
+    // work only.
+    constexpr double kWorthHalving = 200'000, kWorthCutting = 1'500'000;
+    // Few channels leave lanes idle and make more memory accesses of each multiply-add.
+    const int64_t lanes = (conv.out_channels + 15) / 16 * 16;
+    const int64_t accesses = std::clamp<int64_t>(16 * conv.groups / conv.in_channels, 1, 4);
+    const double cost = static_cast<double>(conv.macs() / conv.out_channels * lanes * accesses);
+    constexpr int64_t kMost = 8;
+    while (count < kMost && 2 * count <= w.out[0] &&
+           cost >= static_cast<double>(2 * count) * (count == 1 ? kWorthHalving : kWorthCutting))
+      count *= 2;
+  }
   if (count == 1) return {{0, w.in[0], 0, w.out[0], w.pads_begin[0], w.pads_end[0]}};
   std::vector<Band> bands;
   for (int64_t i = 0; i < count; ++i) {
