@@ -52,8 +52,13 @@ struct ThreadPool::State {
   static constexpr int kClosed = 1 << 30;
 
   std::vector<std::thread> workers;
+  // Handing over a job to workers that still spin, and taking it back while the caller does, needs no lock: `sleeping`
+  // and `caller_sleeps` say when somebody has to be woken. Each side announces its sleep, then looks once more (both in
+  // one total order), so that no wake-up is lost.
   std::mutex mutex;
   std::condition_variable wake, finished;
+  std::atomic<int> sleeping{0};
+  std::atomic<bool> caller_sleeps{false};
   std::atomic<uint64_t> generation{0};
   std::atomic<bool> stop{false};
   std::atomic<int> members{kClosed};
@@ -91,16 +96,21 @@ struct ThreadPool::State {
     uint64_t seen = 0;
     for (;;) {
       constexpr int kSpins = 2000;  // about 20 us: longer than the gap between two operators, shorter than a slice
-      for (int i = 0; i < kSpins && generation.load(std::memory_order_acquire) == seen && !stop.load(); ++i) relax();
-      {
-        std::unique_lock lock(mutex);
-        wake.wait(lock, [&] { return generation.load() != seen || stop.load(); });
-        if (stop.load()) return;
-        seen = generation.load();
+      for (int i = 0; i < kSpins && generation.load(std::memory_order_acquire) == seen; ++i) {
+        if (stop.load(std::memory_order_relaxed)) return;
+        relax();
       }
+      if (generation.load(std::memory_order_acquire) == seen) {
+        std::unique_lock lock(mutex);
+        sleeping.fetch_add(1);
+        wake.wait(lock, [&] { return generation.load() != seen || stop.load(); });
+        sleeping.fetch_sub(1);
+        if (stop.load()) return;
+      }
+      seen = generation.load(std::memory_order_acquire);
       if (!join()) continue;
       drain(worker);
-      if (members.fetch_sub(1, std::memory_order_acq_rel) == kClosed + 1) {
+      if (members.fetch_sub(1) == kClosed + 1 && caller_sleeps.load()) {
         const std::lock_guard lock(mutex);
         finished.notify_one();
       }
@@ -134,16 +144,17 @@ void ThreadPool::for_each(int64_t count, const std::function<void(int64_t, int)>
   }
   State& s = *state_;
   const std::lock_guard one_job(s.caller);
-  {
-    const std::lock_guard lock(s.mutex);
-    s.body = &body;
-    s.count = count;
-    s.next = 0;
-    s.failure = nullptr;
-    s.members.store(0, std::memory_order_release);
-    s.generation.fetch_add(1, std::memory_order_release);
+  // Nobody is inside: the last job was closed and all its members have left.
+  s.body = &body;
+  s.count = count;
+  s.next = 0;
+  s.failure = nullptr;
+  s.members.store(0, std::memory_order_release);
+  s.generation.fetch_add(1);
+  if (s.sleeping.load() > 0) {
+    { const std::lock_guard lock(s.mutex); }  // a worker between its last look and its sleep
+    s.wake.notify_all();
   }
-  s.wake.notify_all();
   inside_pool = true;
   s.drain(0);
   inside_pool = false;
@@ -151,7 +162,9 @@ void ThreadPool::for_each(int64_t count, const std::function<void(int64_t, int)>
   for (int i = 0; i < 2000 && s.members.load(std::memory_order_acquire) != State::kClosed; ++i) relax();
   if (s.members.load(std::memory_order_acquire) != State::kClosed) {
     std::unique_lock lock(s.mutex);
+    s.caller_sleeps = true;
     s.finished.wait(lock, [&] { return s.members.load() == State::kClosed; });
+    s.caller_sleeps = false;
   }
   if (s.failure) std::rethrow_exception(s.failure);
 }

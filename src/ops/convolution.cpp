@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 
 #include "ops/element_types.h"
 #include "ops/onednn.h"
@@ -88,9 +89,20 @@ struct Band {
 std::vector<Band> cut_bands(const ConvShape& conv) {
   const Window& w = conv.window;
   int64_t count = 1;
-  constexpr int64_t kWorthCutting = 500'000;  // multiply-adds: 10 us of one core, ten times a hand-over
-  if (conv.batch == 1 && conv.channels_last)
-    count = std::clamp<int64_t>(conv.macs() / kWorthCutting, 1, std::min<int64_t>(8, w.out[0]));
+  if (conv.batch == 1 && conv.channels_last) {
+    // Multiply-adds at full speed of which one core does about 100'000 in a microsecond: halves of 2 us are worth a
+    // hand-over, but every band loads the weights again and computes less at a time, so that more are made of large
+    // work only.
+    constexpr double kWorthHalving = 200'000, kWorthCutting = 1'500'000;
+    // Few channels leave lanes idle and make more memory accesses of each multiply-add.
+    const int64_t lanes = (conv.out_channels + 15) / 16 * 16;
+    const int64_t accesses = std::clamp<int64_t>(16 * conv.groups / conv.in_channels, 1, 4);
+    const double cost = static_cast<double>(conv.macs() / conv.out_channels * lanes * accesses);
+    constexpr int64_t kMost = 8;
+    while (count < kMost && 2 * count <= w.out[0] &&
+           cost >= static_cast<double>(2 * count) * (count == 1 ? kWorthHalving : kWorthCutting))
+      count *= 2;
+  }
   if (count == 1) return {{0, w.in[0], 0, w.out[0], w.pads_begin[0], w.pads_end[0]}};
   std::vector<Band> bands;
   for (int64_t i = 0; i < count; ++i) {
@@ -169,13 +181,13 @@ struct PreparedConv {
 
 struct ConvState {
   Tensor source;  // the weight that the rest was made from; held, so that its place in memory is not used again
-  std::vector<std::shared_ptr<PreparedConv>> prepared;
+  std::vector<std::unique_ptr<PreparedConv>> prepared;
   std::deque<std::pair<dnnl::memory::desc, dnnl::memory>> weights;  // packed; bands and shapes share equal layouts
   std::vector<std::vector<std::byte>> scratch;                      // one a worker
 };
 
-std::shared_ptr<PreparedConv> prepare(RunContext& c, bool fused) {
-  auto p = std::make_shared<PreparedConv>();
+std::unique_ptr<PreparedConv> prepare(RunContext& c, bool fused) {
+  auto p = std::make_unique<PreparedConv>();
   p->input = c.input(0).shape();
   p->conv = read_convolution(c.node(), c.input(0).shape(), c.input(1).shape());
   p->original = p->conv.window;
@@ -284,27 +296,30 @@ void run_float_conv(RunContext& c, bool fused) {
     state.weights.clear();
     state.source = c.input(1);
   }
-  std::shared_ptr<PreparedConv> p;
+  PreparedConv* p = nullptr;
   for (const auto& candidate : state.prepared)
-    if (candidate->input == c.input(0).shape()) p = candidate;
+    if (candidate->input == c.input(0).shape()) p = candidate.get();
   if (!p) {
-    p = prepare(c, fused);
+    auto made = prepare(c, fused);
+    p = made.get();
     for (const auto& description : p->descriptions)
       p->weights.push_back(packed_weight(state, p->conv, description.weights_desc(), c.input(1)));
     constexpr size_t kKept = 4;  // shapes that a network alternates between
     if (state.prepared.size() == kKept) state.prepared.erase(state.prepared.begin());
-    state.prepared.push_back(p);
+    state.prepared.push_back(std::move(made));
   }
   state.scratch.resize(static_cast<size_t>(c.pool().threads()));
 
   const ConvShape& conv = p->conv;
-  const Tensor input = p->pads_input ? padded_input(c.input(0), p->original, conv.batch, conv.in_channels) : c.input(0);
+  Tensor padded;
+  if (p->pads_input) padded = padded_input(c.input(0), p->original, conv.batch, conv.in_channels);
+  const Tensor& input = p->pads_input ? padded : c.input(0);
   const int64_t bands = static_cast<int64_t>(p->bands.size());
   const int64_t in_image = input.elements() / conv.batch, out_image = c.output(0).elements() / conv.batch;
   const int64_t in_row = in_image / conv.window.in[0], out_row = out_image / conv.window.out[0];  // channels last
   const float* x = data_of<float>(input);
   float* y = mutable_data_of<float>(c.output(0));
-  c.pool().for_each(conv.batch * bands, [&](int64_t index, int worker) {
+  const auto run_band = [&](int64_t index, int worker) {
     const SingleThreadedOnednn worker_guard;
     const size_t i = static_cast<size_t>(index % bands);
     const int64_t image = index / bands;
@@ -324,7 +339,8 @@ void run_float_conv(RunContext& c, bool fused) {
                                                    static_cast<int>(call.arguments.size()), call.arguments.data()),
                             "could not execute a convolution");
     stream.wait();
-  });
+  };
+  c.pool().for_each(conv.batch * bands, std::cref(run_band));  // a reference: it needs no memory of its own
 }
 
 void run_conv(RunContext& c) { run_float_conv(c, false); }

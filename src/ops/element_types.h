@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <type_traits>
 #include <utility>
 
@@ -106,7 +107,9 @@ template <typename Body>
 void for_ranges(base::ThreadPool& pool, int64_t count, int64_t grain, Body&& body) {
   if (count <= 0) return;
   const int64_t pieces = (count + grain - 1) / grain;
-  pool.for_each(pieces, [&](int64_t i, int) { body(i * grain, std::min(count, (i + 1) * grain)); });
+  if (pieces == 1) return void(body(int64_t{0}, count));
+  const auto piece = [&](int64_t i, int) { body(i * grain, std::min(count, (i + 1) * grain)); };
+  pool.for_each(pieces, std::cref(piece));  // a reference: the function object needs no memory of its own
 }
 
 /// A constant or computed integer list (shapes, axes, pads) from an i64 or i32 tensor.

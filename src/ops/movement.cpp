@@ -249,6 +249,13 @@ int64_t source_position(int64_t i, int64_t size, const std::string& mode) {
   return r < size ? r : period - r;
 }
 
+/// Writes `count` elements of `size` bytes that are all `value`.
+void fill_elements(std::byte* y, int64_t count, size_t size, const std::array<std::byte, 8>& value) {
+  if (std::all_of(value.begin(), value.end(), [](std::byte b) { return b == std::byte{0}; }))
+    return void(std::memset(y, 0, static_cast<size_t>(count) * size));
+  for (int64_t i = 0; i < count; ++i, y += size) std::memcpy(y, value.data(), size);
+}
+
 void run_pad(RunContext& c) {
   if (c.output(0).elements() == 0) return;
   const auto facts = facts_of(c);
@@ -270,6 +277,10 @@ void run_pad(RunContext& c) {
   for (size_t d = 0; d < rank; ++d)
     for (int64_t i = 0; i < out[d]; ++i) source[d].push_back(source_position(i - p.before[d], in[d], mode));
   const int64_t inner = out[rank - 1];
+  // Of a run, [first, last) lies inside the input and is copied in one piece; what is around it is looked up.
+  const int64_t first = std::clamp<int64_t>(p.before[rank - 1], 0, inner);
+  const int64_t last = std::clamp<int64_t>(p.before[rank - 1] + in[rank - 1], first, inner);
+  const auto& innermost = source[rank - 1];
   for_ranges(c.pool(), c.output(0).elements() / inner, std::max<int64_t>(1, kGrain / inner),
              [&](int64_t begin, int64_t end) {
                for (int64_t run = begin; run < end; ++run) {
@@ -281,10 +292,22 @@ void run_pad(RunContext& c) {
                    base_at += from * strides[d];
                  }
                  std::byte* target = y + static_cast<size_t>(run * inner) * size;
-                 for (int64_t i = 0; i < inner; ++i, target += size) {
-                   const int64_t from = constant ? -1 : source[rank - 1][static_cast<size_t>(i)];
-                   std::memcpy(target, from < 0 ? fill.data() : x + static_cast<size_t>(base_at + from) * size, size);
+                 if (constant) {
+                   fill_elements(target, inner, size, fill);
+                   continue;
                  }
+                 const auto copy = [&](int64_t to, int64_t from, int64_t count) {
+                   std::memcpy(target + static_cast<size_t>(to) * size, x + static_cast<size_t>(base_at + from) * size,
+                               static_cast<size_t>(count) * size);
+                 };
+                 const auto around = [&](int64_t from, int64_t to) {
+                   if (mode == "constant")
+                     return fill_elements(target + static_cast<size_t>(from) * size, to - from, size, fill);
+                   for (int64_t i = from; i < to; ++i) copy(i, innermost[static_cast<size_t>(i)], 1);
+                 };
+                 around(0, first);
+                 if (last > first) copy(first, innermost[static_cast<size_t>(first)], last - first);
+                 around(last, inner);
                }
              });
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/pool_rows/pool_rows.h"
 #include "ops/element_types.h"
 #include "ops/window.h"
 
@@ -62,6 +63,19 @@ void infer_pool(InferContext& c) {
   c.output(1, DType::i64, shape);
 }
 
+/// Dimension d of the window at output position `at`: where it begins, which of its places [first, last) lie inside the
+/// input, and how many lie inside the padded input.
+struct Places {
+  int64_t begin, first, last, padded;
+};
+Places places_of(const Window& w, size_t d, int64_t at) {
+  const int64_t begin = at * w.strides[d] - w.pads_begin[d];
+  const auto places_before = [&](int64_t end) {  // how many places lie before position `end`
+    return end > begin ? std::min(w.kernel[d], (end - begin - 1) / w.dilations[d] + 1) : 0;
+  };
+  return {begin, places_before(0), places_before(w.in[d]), places_before(w.in[d] + w.pads_end[d])};
+}
+
 /// Calls visit(offset) for the position of every element of the window at output position `at` that lies inside the
 /// input; offsets count spatial positions. Returns how many places of the window lie inside the padded input.
 template <typename Visit>
@@ -71,15 +85,12 @@ int64_t walk_window(const Window& w, const std::array<int64_t, kMostDimensions>&
   int64_t padded_places = 1;
   bool any = true;
   for (size_t d = 0; d < dims; ++d) {
-    const int64_t dilation = w.dilations[d];
-    begin[d] = at[d] * w.strides[d] - w.pads_begin[d];
-    const auto places_before = [&](int64_t end) {  // how many places lie before position `end`
-      return end > begin[d] ? std::min(w.kernel[d], (end - begin[d] - 1) / dilation + 1) : 0;
-    };
-    first[d] = k[d] = places_before(0);
-    last[d] = places_before(w.in[d]);
+    const Places p = places_of(w, d, at[d]);
+    begin[d] = p.begin;
+    first[d] = k[d] = p.first;
+    last[d] = p.last;
     any = any && first[d] < last[d];
-    padded_places *= places_before(w.in[d] + w.pads_end[d]);
+    padded_places *= p.padded;
   }
   while (any) {
     int64_t offset = 0;
@@ -138,29 +149,35 @@ void max_pool_planes(RunContext& c, const Pool& p) {
   });
 }
 
-/// Channels last, float: rows of channels combine elementwise.
-template <typename Start, typename Combine, typename Finish>
-void pool_rows(RunContext& c, const Pool& p, Start start, Combine combine, Finish finish) {
+/// Channels last, float: hands the rows of channels inside each window to combine(rows, count, padded places, target).
+template <typename Combine>
+void pool_rows(RunContext& c, const Pool& p, Combine combine) {
   const float* x = data_of<float>(c.input(0));
   float* y = mutable_data_of<float>(c.output(0));
-  const int64_t in = element_count(p.window.in), out = element_count(p.window.out), channels = p.channels;
-  const int64_t taps = std::min(element_count(p.window.kernel), in);
+  const Window& w = p.window;
+  const int64_t channels = p.channels, in_rows = w.in[0], in_columns = w.in[1], columns = w.out[1];
+  const int64_t taps = std::min(w.kernel[0], in_rows) * std::min(w.kernel[1], in_columns);
   if (c.output(0).elements() == 0) return;
-  for_ranges(c.pool(), p.batch * out, std::max<int64_t>(1, kGrain / (channels * taps)),
-             [&](int64_t begin, int64_t end) {
-               for (int64_t o = begin; o < end; ++o) {
-                 float* row = y + o * channels;
-                 const float* image = x + o / out * in * channels;
-                 std::fill_n(row, channels, start);
-                 int64_t inside = 0;
-                 const int64_t padded = walk_window(p.window, position_of(p.window, o % out), [&](int64_t offset) {
-                   const float* source = image + offset * channels;
-                   for (int64_t k = 0; k < channels; ++k) row[k] = combine(row[k], source[k]);
-                   ++inside;
-                 });
-                 finish(row, inside, padded);
-               }
-             });
+  std::vector<Places> across(static_cast<size_t>(columns));
+  for (int64_t o = 0; o < columns; ++o) across[static_cast<size_t>(o)] = places_of(w, 1, o);
+  const int64_t grain = std::max<int64_t>(1, kGrain / (columns * channels * taps));
+  for_ranges(c.pool(), p.batch * w.out[0], grain, [&](int64_t begin, int64_t end) {
+    std::vector<const float*> rows(static_cast<size_t>(taps));
+    for (int64_t line = begin; line < end; ++line) {
+      const float* image = x + line / w.out[0] * in_rows * in_columns * channels;
+      float* target = y + line * columns * channels;
+      const Places down = places_of(w, 0, line % w.out[0]);
+      for (const Places& right : across) {
+        const float** row = rows.data();
+        for (int64_t i = down.first; i < down.last; ++i) {
+          const float* from = image + ((down.begin + i * w.dilations[0]) * in_columns + right.begin) * channels;
+          for (int64_t j = right.first; j < right.last; ++j) *row++ = from + j * w.dilations[1] * channels;
+        }
+        combine(rows.data(), row - rows.data(), down.padded * right.padded, target);
+        target += channels;
+      }
+    }
+  });
 }
 
 /// The node's attributes and sizes, read anew only for another input shape.
@@ -179,23 +196,23 @@ const Pool& prepared_pool(RunContext& c) {
 
 void run_max_pool(RunContext& c) {
   const Pool& p = prepared_pool(c);
-  if (p.channels_last)
+  if (p.channels_last) {
+    const auto kernel = kernels::pool_rows().max;
     return pool_rows(
-        c, p, -std::numeric_limits<float>::infinity(), [](float a, float b) { return b > a ? b : a; },
-        [](float*, int64_t, int64_t) {});
+        c, p, [&](const float* const* rows, int64_t count, int64_t, float* y) { kernel(rows, count, p.channels, y); });
+  }
   if (!visit_number(c.input(0).dtype(), [&](auto t) { max_pool_planes<decltype(t)>(c, p); })) c.unsupported_type();
 }
 
 void run_average_pool(RunContext& c) {
   const Pool& p = prepared_pool(c);
   const bool count_padding = c.node().integer("count_include_pad", 0) != 0;
-  if (p.channels_last)
-    return pool_rows(
-        c, p, 0.0f, [](float a, float b) { return a + b; },
-        [&](float* row, int64_t inside, int64_t padded) {
-          const float divisor = static_cast<float>(count_padding ? padded : inside);
-          for (int64_t k = 0; k < p.channels; ++k) row[k] /= divisor;
-        });
+  if (p.channels_last) {
+    const auto kernel = kernels::pool_rows().mean;
+    return pool_rows(c, p, [&](const float* const* rows, int64_t count, int64_t padded, float* y) {
+      kernel(rows, count, p.channels, static_cast<float>(count_padding ? padded : count), y);
+    });
+  }
   const int64_t in = element_count(p.window.in), out = element_count(p.window.out);
   const bool done = visit_float(c.input(0).dtype(), [&](auto t) {
     using T = decltype(t);
@@ -226,6 +243,22 @@ void infer_global(InferContext& c) {
   c.output(0, c.dtype(0), shape);
 }
 
+/// Channels last, float: the mean of each channel of each image, summed in double.
+void global_mean_of_rows(RunContext& c, int64_t batch, int64_t area, int64_t channels) {
+  constexpr int64_t kAtOnce = 64;  // channels: a piece of work is some such groups of one image
+  const float* x = data_of<float>(c.input(0));
+  float* y = mutable_data_of<float>(c.output(0));
+  const int64_t groups = (channels + kAtOnce - 1) / kAtOnce;
+  for_ranges(c.pool(), batch * groups, std::max<int64_t>(1, kGrain / (kAtOnce * area)),
+             [&](int64_t begin, int64_t end) {
+               for (int64_t i = begin; i < end; ++i) {
+                 const int64_t image = i / groups, first = i % groups * kAtOnce;
+                 kernels::pool_rows().mean_in_double(x + image * area * channels + first, area, channels,
+                                                     std::min(kAtOnce, channels - first), y + image * channels + first);
+               }
+             });
+}
+
 /// Sums in double over each channel of each image, whatever the layout; `max` takes the largest instead.
 void run_global(RunContext& c, bool max) {
   const Shape& shape = c.input(0).shape();
@@ -235,6 +268,7 @@ void run_global(RunContext& c, bool max) {
   const int64_t area = c.input(0).elements() / (batch * channels);
   if (area == 0) c.malformed("its input has no positions to pool over");
   const int64_t step = last ? channels : 1;
+  if (last && !max && c.input(0).dtype() == DType::f32) return global_mean_of_rows(c, batch, area, channels);
   const bool done = visit_float(c.input(0).dtype(), [&](auto t) {
     using T = decltype(t);
     const T* x = data_of<T>(c.input(0));

@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <map>
 #include <mutex>
 #include <new>
+#include <utility>
+#include <vector>
 
 #include "base/limits.h"
 
@@ -12,8 +13,14 @@ namespace nibble::runtime {
 
 struct BufferPool::State {
   std::mutex mutex;
-  std::multimap<size_t, std::byte*> free;
+  std::vector<std::pair<size_t, std::byte*>> free;  // by size: few, so a sorted list is faster than a tree
   int64_t limit = 0, in_use = 0, peak = 0;
+
+  /// The first that has at least so many bytes.
+  static auto first_of(std::vector<std::pair<size_t, std::byte*>>& list, size_t bytes) {
+    return std::lower_bound(list.begin(), list.end(), bytes,
+                            [](const auto& buffer, size_t wanted) { return buffer.first < wanted; });
+  }
 
   ~State() {
     for (auto& [size, memory] : free) std::free(memory);
@@ -36,7 +43,7 @@ tensor::Tensor BufferPool::allocate(tensor::DType dtype, tensor::Shape shape) {
                         "the memory that this run's activations need, in bytes,");
     }
     state_->peak = std::max(state_->peak, state_->in_use);
-    const auto it = state_->free.lower_bound(capacity);
+    const auto it = State::first_of(state_->free, capacity);
     if (it != state_->free.end() && it->first <= 2 * capacity) {
       memory = it->second;
       state_->in_use += static_cast<int64_t>(it->first - capacity);
@@ -48,7 +55,8 @@ tensor::Tensor BufferPool::allocate(tensor::DType dtype, tensor::Shape shape) {
   if (!memory) throw std::bad_alloc();
   std::shared_ptr<const void> owner(memory, [state = state_, capacity](const void* p) {
     const std::lock_guard lock(state->mutex);
-    state->free.emplace(capacity, static_cast<std::byte*>(const_cast<void*>(p)));
+    state->free.emplace(State::first_of(state->free, capacity), capacity,
+                        static_cast<std::byte*>(const_cast<void*>(p)));
     state->in_use -= static_cast<int64_t>(capacity);
   });
   return tensor::Tensor(dtype, std::move(shape), base::Bytes(memory, bytes), std::move(owner));

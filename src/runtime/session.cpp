@@ -55,8 +55,15 @@ Session::Session(const graph::Graph& graph, base::ThreadPool& pool, SessionOptio
   for (size_t v = 0; v < count; ++v)
     if (constants_[v] && constants_[v].quantization() && !stays_quantized[v])
       constants_[v] = codec::dequantize(constants_[v]);
+  for (size_t i = 0; i < output_count_; ++i) ++reads_[static_cast<size_t>(graph_.outputs[i])];  // kept to the end
   states_.resize(static_cast<size_t>(graph_.node_count()));
   inferred_.resize(static_cast<size_t>(graph_.node_count()));
+  values_.resize(count);
+  for (NodeId id = 0; id < graph_.node_count(); ++id) {
+    std::vector<Tensor>& operands = operands_.emplace_back();
+    for (const ValueId v : graph_.node(id).inputs)
+      operands.push_back(v == kNoValue ? Tensor() : constants_[static_cast<size_t>(v)]);
+  }
 }
 
 void Session::check_inputs(std::span<const Tensor> inputs) const {
@@ -188,52 +195,69 @@ const std::vector<ops::OutputFacts>& Session::infer(NodeId id, std::span<const T
   return known.outputs;
 }
 
-void Session::run_node(NodeId id, std::vector<Tensor>& values) {
+void Session::run_node(NodeId id) {
   const Node& node = graph_.node(id);
-  const ops::Operator& op = *operators_[static_cast<size_t>(id)];
-  std::vector<Tensor> inputs(node.inputs.size());
-  for (size_t i = 0; i < inputs.size(); ++i)
-    if (node.inputs[i] != kNoValue) inputs[i] = values[static_cast<size_t>(node.inputs[i])];
+  const auto n = static_cast<size_t>(id);
+  const ops::Operator& op = *operators_[n];
+  std::vector<Tensor>& inputs = operands_[n];
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const auto v = static_cast<size_t>(node.inputs[i]);
+    if (node.inputs[i] == kNoValue || constants_[v]) continue;
+    inputs[i] = --left_[v] == 0 ? std::move(values_[v]) : values_[v];
+  }
   const std::vector<ops::OutputFacts>& out = infer(id, inputs);
   std::vector<Tensor> outputs(node.outputs.size());
   for (size_t i = 0; i < outputs.size(); ++i)
     if (node.outputs[i] != kNoValue && !op.allocates) outputs[i] = allocate(node, out[i].dtype, out[i].shape);
   Environment environment(*this, id, inputs);
-  ops::RunContext context(node, inputs, outputs, pool_, states_[static_cast<size_t>(id)], &environment);
-  const auto start = std::chrono::steady_clock::now();
-  op.run(context);
+  ops::RunContext context(node, inputs, outputs, pool_, states_[n], &environment);
   if (options_.profile) {
-    auto& time = times_[static_cast<size_t>(id)];
-    ++time.runs;
-    time.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const auto start = std::chrono::steady_clock::now();
+    op.run(context);
+    ++times_[n].runs;
+    times_[n].seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  } else {
+    op.run(context);
   }
   for (size_t i = 0; i < outputs.size(); ++i) {
     const ValueId v = node.outputs[i];
     if (v == kNoValue) continue;
     observe(v, outputs[i]);
-    values[static_cast<size_t>(v)] = std::move(outputs[i]);
+    if (left_[static_cast<size_t>(v)] > 0) values_[static_cast<size_t>(v)] = std::move(outputs[i]);
+  }
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (node.inputs[i] != kNoValue && !constants_[static_cast<size_t>(node.inputs[i])]) inputs[i] = Tensor();
+}
+
+void Session::forget_run() {
+  std::fill(values_.begin(), values_.end(), Tensor());
+  for (NodeId id = 0; id < graph_.node_count(); ++id) {
+    const Node& node = graph_.node(id);
+    for (size_t i = 0; i < node.inputs.size(); ++i)
+      if (node.inputs[i] != kNoValue && !constants_[static_cast<size_t>(node.inputs[i])])
+        operands_[static_cast<size_t>(id)][i] = Tensor();
   }
 }
 
 std::vector<Tensor> Session::run(std::span<const Tensor> inputs) {
   check_inputs(inputs);
-  std::vector<Tensor> values = constants_;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    values[static_cast<size_t>(graph_.inputs[i])] = inputs[i];
-    observe(graph_.inputs[i], inputs[i]);
-  }
-  std::vector<int32_t> left = reads_;
-  for (size_t i = 0; i < output_count_; ++i) ++left[static_cast<size_t>(graph_.outputs[i])];  // kept to the end
-  for (NodeId id = 0; id < graph_.node_count(); ++id) {
-    run_node(id, values);
-    const Node& node = graph_.node(id);
-    for (const ValueId v : node.inputs)
-      if (v != kNoValue && --left[static_cast<size_t>(v)] == 0) values[static_cast<size_t>(v)] = Tensor();
-    for (const ValueId v : node.outputs)
-      if (v != kNoValue && left[static_cast<size_t>(v)] == 0) values[static_cast<size_t>(v)] = Tensor();
+  left_ = reads_;
+  try {
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      const auto v = static_cast<size_t>(graph_.inputs[i]);
+      observe(graph_.inputs[i], inputs[i]);
+      if (left_[v] > 0) values_[v] = inputs[i];
+    }
+    for (NodeId id = 0; id < graph_.node_count(); ++id) run_node(id);
+  } catch (...) {
+    forget_run();
+    throw;
   }
   std::vector<Tensor> outputs;
-  for (size_t i = 0; i < output_count_; ++i) outputs.push_back(values[static_cast<size_t>(graph_.outputs[i])]);
+  for (size_t i = 0; i < output_count_; ++i) {
+    const auto v = static_cast<size_t>(graph_.outputs[i]);
+    outputs.push_back(constants_[v] ? constants_[v] : --left_[v] == 0 ? std::move(values_[v]) : values_[v]);
+  }
   return outputs;
 }
 

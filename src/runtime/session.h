@@ -71,7 +71,9 @@ class Session {
   tensor::Tensor allocate(const graph::Node& node, tensor::DType dtype, tensor::Shape shape);
   Branch& branch_of(graph::NodeId id, const std::string& key, std::span<const tensor::Tensor> inputs);
   void check_inputs(std::span<const tensor::Tensor> inputs) const;
-  void run_node(graph::NodeId id, std::vector<tensor::Tensor>& values);
+  void run_node(graph::NodeId id);
+  /// Lets go of what a run that failed has left.
+  void forget_run();
   /// Types and shapes of the node's outputs for these inputs; inferred anew only when a shape changed, or where the
   /// values of a computed input have a say.
   const std::vector<ops::OutputFacts>& infer(graph::NodeId id, std::span<const tensor::Tensor> inputs);
@@ -81,12 +83,16 @@ class Session {
   base::ThreadPool& pool_;
   SessionOptions options_;
   BufferPool buffers_;
-  std::vector<tensor::Tensor> constants_;        // by value; decoded where the reader wants floats
-  std::vector<int32_t> reads_;                   // by value: how many nodes read it
-  std::vector<std::vector<size_t>> watched_;     // by value: indices into options_.watched
-  std::vector<const ops::Operator*> operators_;  // by node
-  std::vector<std::any> states_;                 // by node
-  std::vector<Inferred> inferred_;               // by node
+  std::vector<tensor::Tensor> constants_;  // by value; decoded where the reader wants floats
+  std::vector<int32_t> reads_;             // by value: how many nodes read it, plus one where the caller wants it
+  // Of the present run, kept between runs so that a small network does not spend its time on them.
+  std::vector<tensor::Tensor> values_;                 // by value: what has been computed and is still to be read
+  std::vector<int32_t> left_;                          // by value: reads that are still to come
+  std::vector<std::vector<tensor::Tensor>> operands_;  // by node: its inputs; constants stay in their places
+  std::vector<std::vector<size_t>> watched_;           // by value: indices into options_.watched
+  std::vector<const ops::Operator*> operators_;        // by node
+  std::vector<std::any> states_;                       // by node
+  std::vector<Inferred> inferred_;                     // by node
   // Made when first run.
   std::map<std::pair<graph::NodeId, std::string>, Branch> branches_;
   std::vector<NodeTime> times_;
