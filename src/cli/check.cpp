@@ -1,5 +1,6 @@
 // nibble check: everything that hinders a network, or that one should know before quantizing it.
 #include "quant/check/check.h"
+#include "model/language/open.h"
 
 #include <fmt/format.h>
 
@@ -27,6 +28,9 @@ std::string counted(int64_t n, const char* what) { return fmt::format("{} {}{}",
 
 void run(const Flags& flags, Context& context) {
   context.start({flags.network});
+  if (model::is_language_model(flags.network))
+    base::fail_unsupported(base::printable(flags.network.string(), 400),
+                           "is a language model; check looks at ONNX networks", "nibble inspect says what it is");
   const auto findings = quant::check(flags.network, quant::parse_scheme(flags.scheme), context.limits, *context.pool);
   const std::string file = base::printable(flags.network.string(), 400);
   constexpr size_t kShown = 20;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "io/hash/sha256.h"
+#include "model/language/open.h"
 #include "model/open.h"
 
 namespace nibble::cli {
@@ -95,6 +96,9 @@ void add_data_flags(CLI::App& command, DataFlags& flags) {
 }
 
 Network open_network(const std::filesystem::path& path, Context& context) {
+  if (model::is_language_model(path))
+    base::fail_unsupported(base::printable(path.string(), 400), "is a language model; this command takes ONNX networks",
+                           "inspect, quantize, eval and run take both");
   Network network;
   network.path = path;
   io::Notes notes;

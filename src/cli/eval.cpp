@@ -18,6 +18,7 @@ namespace nibble::cli {
 namespace {
 
 struct Flags {
+  const CLI::App* command = nullptr;
   std::filesystem::path network, baseline, data_path;
   QuantizationFlags quantization;
   DataFlags data;
@@ -108,7 +109,9 @@ std::string advice(const eval::Report& report, const Flags& flags) {
 void run(const Flags& flags, Context& context) {
   context.start(
       {flags.network, flags.baseline, flags.data_path, flags.quantization.calibration_data, flags.quantization.ranges});
-  if (model::is_language_model(flags.network))
+  const bool language_model = model::is_language_model(flags.network);
+  require_meaning(*flags.command, language_model, {"--baseline", "--data", "--layers", "--max-drop"});
+  if (language_model)
     return eval_language({flags.network, flags.baseline, flags.data_path, flags.layers, flags.max_drop, flags.language},
                          context);
   const eval::TaskChoice task = eval::parse_task(flags.task);
@@ -205,6 +208,7 @@ void run(const Flags& flags, Context& context) {
 void add_eval(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
   auto* command = app.add_subcommand("eval", "Say what quantization cost, on data");
+  flags->command = command;
   command
       ->add_option("network", flags->network,
                    "the quantized network, or with --scheme a float one that is quantized in memory")

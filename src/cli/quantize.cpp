@@ -15,6 +15,7 @@ namespace nibble::cli {
 namespace {
 
 struct Flags {
+  const CLI::App* command = nullptr;
   std::filesystem::path network, output, also_int8;
   QuantizationFlags quantization;
   DataFlags data;
@@ -78,7 +79,10 @@ eval::Page page_of(const quant::Plan& plan, std::vector<eval::WeightError> weigh
 
 void run(Flags flags, Context& context) {
   context.start({flags.network, flags.quantization.calibration_data, flags.quantization.ranges});
-  if (model::is_language_model(flags.network))
+  const bool language_model = model::is_language_model(flags.network);
+  require_meaning(*flags.command, language_model,
+                  {"--output", "--scheme", "--calib", "--allow-fallback", "--dry-run", "--layers"});
+  if (language_model)
     return quantize_language(
         {flags.network, flags.output, flags.quantization.calibration_data, flags.quantization.scheme,
          flags.quantization.allow_fallback, flags.dry_run, flags.layers == "all", flags.language},
@@ -188,6 +192,7 @@ void run(Flags flags, Context& context) {
 void add_quantize(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
   auto* command = app.add_subcommand("quantize", "Make a network 4 bits wide");
+  flags->command = command;
   command
       ->add_option("network", flags->network,
                    "the float network (ONNX), or a language model (a Hugging Face folder or GGUF)")

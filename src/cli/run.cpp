@@ -15,6 +15,7 @@ namespace nibble::cli {
 namespace {
 
 struct Flags {
+  const CLI::App* command = nullptr;
   std::filesystem::path network, image, input, output;
   DataFlags data;
   LanguageRunFlags language;
@@ -65,13 +66,9 @@ void write_outputs(runtime::Session& session, const data::Dataset& dataset, cons
 
 void run(const Flags& flags, Context& context) {
   context.start();
-  if (model::is_language_model(flags.network)) {
-    if (!flags.image.empty() || !flags.input.empty() || !flags.output.empty())
-      base::fail_usage("nibble run", "takes a --prompt for a language model, no data and no output file");
-    return run_language(flags.network, flags.language, context);
-  }
-  if (!flags.language.prompts.empty() || !flags.language.prompt_file.empty())
-    base::fail_usage("--prompt", "is for language models (a Hugging Face folder or a GGUF file)");
+  const bool language_model = model::is_language_model(flags.network);
+  require_meaning(*flags.command, language_model);
+  if (language_model) return run_language(flags.network, flags.language, context);
   if (flags.image.empty() == flags.input.empty()) base::fail_usage("nibble run", "needs one of --image and --data");
   const Network network = open_network(flags.network, context);
   const auto dataset = open_data(flags.image.empty() ? flags.input : flags.image, flags.data, network, context);
@@ -124,7 +121,10 @@ void run(const Flags& flags, Context& context) {
 void add_run(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
   auto* command = app.add_subcommand("run", "Run one input through a network, or continue a text");
-  command->add_option("network", flags->network, "the network (ONNX), or a language model (a Hugging Face folder or GGUF)")->required();
+  flags->command = command;
+  command
+      ->add_option("network", flags->network, "the network (ONNX), or a language model (a Hugging Face folder or GGUF)")
+      ->required();
   command->add_option("--image", flags->image, "an image")->type_name("FILE");
   command->add_option("--data", flags->input, "other data (.npy, .npz, ...); the first sample is run")
       ->type_name("DATA");

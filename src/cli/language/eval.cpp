@@ -36,16 +36,17 @@ std::string next_step(const eval::LanguageReport& r) {
 }  // namespace
 
 void add_language_flags(CLI::App& command, LanguageEvalFlags& flags) {
-  command.add_option("--context", flags.context, "language models: tokens of a window (default 512)")->type_name("N");
+  const LanguageOptions group(command);
+  command.add_option("--context", flags.context, "tokens of a window (default 512)")->type_name("N");
   command
       .add_option("--stride", flags.stride,
-                  "language models: overlapping windows that begin every N tokens, as Hugging Face measures perplexity "
+                  "overlapping windows that begin every N tokens, as Hugging Face measures perplexity "
                   "(default: llama-perplexity's windows, the second half scored)")
       ->type_name("N");
-  command.add_option("--chunks", flags.chunks, "language models: score the first N windows only")->type_name("N");
+  command.add_option("--chunks", flags.chunks, "score the first N windows only")->type_name("N");
   command
       .add_option("--act", flags.act,
-                  "language models: activations of products, f32 (default) or q8, 8 bits in blocks as llama.cpp has them")
+                  "activations of products, f32 (default) or q8, 8 bits in blocks as llama.cpp has them")
       ->type_name("TYPE");
 }
 
@@ -57,7 +58,8 @@ void eval_language(const LanguageEvalRequest& q, Context& context) {
     if (!model::is_language_model(q.baseline)) base::fail_usage("--baseline", "is not a language model");
     baseline = open_language(q.baseline, context);
     if (!same_tokens(network.vocabulary, baseline->vocabulary))
-      context.console->note("the two models list their tokens differently; the network's tokenizer cuts the text for both");
+      context.console->note(
+          "the two models list their tokens differently; the network's tokenizer cuts the text for both");
   }
   const text::Tokenizer tokenizer(network.vocabulary);
   const std::string text = read_text(q.data, "--data");
@@ -65,7 +67,8 @@ void eval_language(const LanguageEvalRequest& q, Context& context) {
 
   eval::LanguageReport r;
   r.options = {q.language.context, q.language.stride, q.language.chunks, -1};
-  const int64_t most = std::min(network.model.sizes.context, baseline ? baseline->model.sizes.context : network.model.sizes.context);
+  const int64_t most =
+      std::min(network.model.sizes.context, baseline ? baseline->model.sizes.context : network.model.sizes.context);
   if (r.options.context > most && r.options.context == LanguageEvalFlags().context) {
     r.options.context = most;
     context.console->note(fmt::format("the model's context is {} tokens: windows have as many (--context)", most));
@@ -74,19 +77,24 @@ void eval_language(const LanguageEvalRequest& q, Context& context) {
   generate::LanguageSession after(network.model, act, *context.pool, context.limits);
   std::optional<generate::LanguageSession> before;
   if (baseline) before.emplace(baseline->model, act, *context.pool, context.limits);
-  r.result = eval::measure_perplexity(after, before ? &*before : nullptr, tokens, r.options, *context.pool, *context.console);
+  r.result =
+      eval::measure_perplexity(after, before ? &*before : nullptr, tokens, r.options, *context.pool, *context.console);
 
   r.command = context.command_line;
   r.version = version();
   r.commit = commit();
   r.threads = context.pool->threads();
   if (const std::string* scheme = network.metadata.string("nibble.scheme")) r.scheme = *scheme;
-  r.data = fmt::format("{}, {}, {} tokens", q.data.filename().string(), bytes_text(static_cast<int64_t>(text.size())), count_text(static_cast<int64_t>(tokens.size())));
+  r.data = fmt::format("{}, {}, {} tokens", q.data.filename().string(), bytes_text(static_cast<int64_t>(text.size())),
+                       count_text(static_cast<int64_t>(tokens.size())));
   r.windows = r.options.stride == 0
-                  ? fmt::format("{} of {} tokens without overlap, {} tokens of their second halves scored (llama-perplexity's convention){}",
-                                r.result.windows, r.options.context, count_text(r.result.scored), r.options.bos >= 0 ? "; each begins with BOS" : "")
-                  : fmt::format("{} of {} tokens, one every {}, {} tokens scored once each (Hugging Face's convention)", r.result.windows,
-                                r.options.context, r.options.stride, count_text(r.result.scored));
+                  ? fmt::format(
+                        "{} of {} tokens without overlap, {} tokens of their second halves scored (llama-perplexity's "
+                        "convention){}",
+                        r.result.windows, r.options.context, count_text(r.result.scored),
+                        r.options.bos >= 0 ? "; each begins with BOS" : "")
+                  : fmt::format("{} of {} tokens, one every {}, {} tokens scored once each (Hugging Face's convention)",
+                                r.result.windows, r.options.context, r.options.stride, count_text(r.result.scored));
   r.after = eval::describe_side(network);
   const auto finish = [&](eval::LanguageSide& side, generate::LanguageSession& session, double seconds) {
     side.activations = name_of(act);

@@ -4,6 +4,30 @@
 #include "base/file.h"
 
 namespace nibble::cli {
+namespace {
+
+constexpr const char* kGroup = "Language models";
+
+}  // namespace
+
+LanguageOptions::~LanguageOptions() {
+  const auto options = command_.get_options();
+  for (size_t i = before_; i < options.size(); ++i) options[i]->group(kGroup);
+}
+
+void require_meaning(const CLI::App& command, bool language_model, const std::set<std::string>& shared) {
+  static const std::set<std::string> kCommon = {"network", "--threads", "--quiet", "--verbose",
+                                                "--limit", "--force",   "--json",  "--html"};
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->count() == 0) continue;
+    const std::string name = option->get_name();
+    const bool theirs = option->get_group() == kGroup;
+    if (theirs && !language_model)
+      base::fail_usage(name, "is for language models (a Hugging Face folder or a GGUF file)");
+    if (!theirs && language_model && !kCommon.contains(name) && !shared.contains(name))
+      base::fail_usage(name, "has no meaning for a language model");
+  }
+}
 
 model::LanguageModel open_language(const std::filesystem::path& path, Context& context) {
   std::vector<std::string> notes;
@@ -18,12 +42,18 @@ codec::Activations activations_of(const std::string& text) {
   base::fail_usage("--act", "there are no activations " + base::in_quotes(text), "there are f32 and q8");
 }
 
-std::string_view name_of(codec::Activations activations) { return activations == codec::Activations::kQ8 ? "q8" : "f32"; }
+std::string_view name_of(codec::Activations activations) {
+  return activations == codec::Activations::kQ8 ? "q8" : "f32";
+}
 
-std::vector<int32_t> tokens_of(const text::Tokenizer& tokenizer, const std::string& text, bool parse_special, Context& context) {
+std::vector<int32_t> tokens_of(const text::Tokenizer& tokenizer, const std::string& text, bool parse_special,
+                               Context& context) {
   int64_t dropped = 0;
-  std::vector<int32_t> tokens = tokenizer.encode(text, {.add_special = true, .parse_special = parse_special, .dropped = &dropped});
-  if (dropped) context.console->note(std::to_string(dropped) + " characters have no token in this model's vocabulary and are left out");
+  std::vector<int32_t> tokens =
+      tokenizer.encode(text, {.add_special = true, .parse_special = parse_special, .dropped = &dropped});
+  if (dropped)
+    context.console->note(std::to_string(dropped) +
+                          " characters have no token in this model's vocabulary and are left out");
   return tokens;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,24 @@
 
 namespace nibble::cli {
 
+/// While one lives, options that are added to the command become those of its group "Language models".
+class LanguageOptions {
+ public:
+  explicit LanguageOptions(CLI::App& command) : command_(command), before_(command.get_options().size()) {}
+  ~LanguageOptions();
+  LanguageOptions(const LanguageOptions&) = delete;
+  LanguageOptions& operator=(const LanguageOptions&) = delete;
+
+ private:
+  CLI::App& command_;
+  size_t before_;
+};
+
+/// Throws Error(kUsage) naming an option that was given and has no meaning for what the network is: one for language
+/// models where it is none, or, where it is one, any option that is neither theirs, common to all commands, nor in
+/// `shared`.
+void require_meaning(const CLI::App& command, bool language_model, const std::set<std::string>& shared = {});
+
 /// Opens a language model; notes go to the console.
 model::LanguageModel open_language(const std::filesystem::path& path, Context& context);
 
@@ -19,7 +38,8 @@ codec::Activations activations_of(const std::string& text);
 std::string_view name_of(codec::Activations activations);
 
 /// The tokens of a text; characters that the vocabulary has no token for are left out, and the console says how many.
-std::vector<int32_t> tokens_of(const text::Tokenizer& tokenizer, const std::string& text, bool parse_special, Context& context);
+std::vector<int32_t> tokens_of(const text::Tokenizer& tokenizer, const std::string& text, bool parse_special,
+                               Context& context);
 
 /// A text file as a whole. `what` is the flag that named it.
 std::string read_text(const std::filesystem::path& path, const char* what);

@@ -169,34 +169,28 @@ std::string losses_table(const quant::LanguagePlan& plan, std::vector<quant::Ten
 }  // namespace
 
 void add_language_flags(CLI::App& command, LanguageQuantizeFlags& flags) {
+  const LanguageOptions group(command);
   command
       .add_option("--tensor-type", flags.tensor_types,
-                  "language models: REGEX=TYPE, the type of the tensors whose names match; the first match wins")
+                  "REGEX=TYPE, the type of the tensors whose names match; the first match wins")
       ->type_name("REGEX=TYPE");
-  command.add_option("--output-tensor-type", flags.output_type, "language models: the type of output.weight")
+  command.add_option("--output-tensor-type", flags.output_type, "the type of output.weight")->type_name("TYPE");
+  command.add_option("--token-embedding-type", flags.embedding_type, "the type of token_embd.weight")
       ->type_name("TYPE");
-  command.add_option("--token-embedding-type", flags.embedding_type, "language models: the type of token_embd.weight")
-      ->type_name("TYPE");
-  command.add_flag("--pure", flags.pure, "language models: one type for all matrices, none of the mix's exceptions");
-  command.add_flag("--allow-requantize", flags.allow_requantize,
-                   "language models: quantize tensors that are quantized already");
+  command.add_flag("--pure", flags.pure, "one type for all matrices, none of the mix's exceptions");
+  command.add_flag("--allow-requantize", flags.allow_requantize, "quantize tensors that are quantized already");
   command
       .add_option("--imatrix", flags.imatrix,
-                  "language models: an importance matrix of llama.cpp's (GGUF or the older form) instead of --calib")
+                  "an importance matrix of llama.cpp's (GGUF or the older form) instead of --calib")
       ->type_name("FILE");
-  command
-      .add_option("--save-imatrix", flags.save_imatrix,
-                  "language models: write the importance matrix that was used (GGUF)")
+  command.add_option("--save-imatrix", flags.save_imatrix, "write the importance matrix that was used (GGUF)")
       ->type_name("FILE");
-  command
-      .add_option("--calib-chunks", flags.calibration_chunks,
-                  "language models: windows of --calib to use (default: all)")
+  command.add_option("--calib-chunks", flags.calibration_chunks, "windows of --calib to use (default: all)")
       ->type_name("N");
   command
-      .add_option("--search", flags.search,
-                  "language models: best (default), or reference: the formats' plain encoders, byte for byte")
+      .add_option("--search", flags.search, "best (default), or reference: the formats' plain encoders, byte for byte")
       ->type_name("SEARCH");
-  command.add_option("--modelfile", flags.modelfile, "language models: write a Modelfile for Ollama beside the model")
+  command.add_option("--modelfile", flags.modelfile, "write a Modelfile for Ollama beside the model")
       ->type_name("FILE");
 }
 

@@ -7,19 +7,26 @@
 namespace nibble::cli {
 
 void add_language_flags(CLI::App& command, LanguageRunFlags& flags) {
-  command.add_option("--prompt", flags.prompts, "language models: the text to continue; more than once for a batch")->type_name("TEXT");
-  command.add_option("--prompt-file", flags.prompt_file, "language models: the same from a file")->type_name("FILE");
-  command.add_option("--tokens", flags.tokens, "language models: at most N new tokens (default 128)")->type_name("N");
-  command.add_option("--act", flags.act, "language models: activations of products, q8 (default; 8 bits in blocks, as llama.cpp has them) or f32")
+  const LanguageOptions group(command);
+  command.add_option("--prompt", flags.prompts, "the text to continue; more than once for a batch")->type_name("TEXT");
+  command.add_option("--prompt-file", flags.prompt_file, "the same from a file")->type_name("FILE");
+  command.add_option("--tokens", flags.tokens, "at most N new tokens (default 128)")->type_name("N");
+  command
+      .add_option("--act", flags.act,
+                  "activations of products, q8 (default; 8 bits in blocks, as llama.cpp has them) or f32")
       ->type_name("TYPE");
   auto& s = flags.sampling;
-  command.add_option("--temperature", s.temperature, "language models: 0 takes the likeliest token, always (default 0.8)")->type_name("T");
-  command.add_option("--top-k", s.top_k, "language models: of the K likeliest tokens; 0: all (default 40)")->type_name("K");
-  command.add_option("--top-p", s.top_p, "language models: of the likeliest that together have probability P (default 0.95)")->type_name("P");
-  command.add_option("--min-p", s.min_p, "language models: of those at least P times as likely as the likeliest (default 0.05)")->type_name("P");
-  command.add_option("--repetition-penalty", s.repetition_penalty, "language models: makes the last 64 tokens less likely (default 1: off)")
+  command.add_option("--temperature", s.temperature, "0 takes the likeliest token, always (default 0.8)")
+      ->type_name("T");
+  command.add_option("--top-k", s.top_k, "of the K likeliest tokens; 0: all (default 40)")->type_name("K");
+  command.add_option("--top-p", s.top_p, "of the likeliest that together have probability P (default 0.95)")
+      ->type_name("P");
+  command.add_option("--min-p", s.min_p, "of those at least P times as likely as the likeliest (default 0.05)")
+      ->type_name("P");
+  command
+      .add_option("--repetition-penalty", s.repetition_penalty, "makes the last 64 tokens less likely (default 1: off)")
       ->type_name("R");
-  command.add_option("--seed", s.seed, "language models: of the random numbers (default 0)")->type_name("N");
+  command.add_option("--seed", s.seed, "of the random numbers (default 0)")->type_name("N");
 }
 
 void run_language(const std::filesystem::path& network, const LanguageRunFlags& flags, Context& context) {
@@ -28,7 +35,9 @@ void run_language(const std::filesystem::path& network, const LanguageRunFlags& 
   const codec::Activations act = activations_of(flags.act);
   std::vector<std::string> prompts = flags.prompts;
   if (!flags.prompt_file.empty()) prompts.push_back(read_text(flags.prompt_file, "--prompt-file"));
-  if (prompts.empty()) base::fail_usage("nibble run", "needs a --prompt for a language model", "nibble run MODEL --prompt \"Once upon a time\"");
+  if (prompts.empty())
+    base::fail_usage("nibble run", "needs a --prompt for a language model",
+                     "nibble run MODEL --prompt \"Once upon a time\"");
   const model::LanguageModel m = open_language(network, context);
   const text::Tokenizer tokenizer(m.vocabulary);
   generate::LanguageSession session(m.model, act, *context.pool, context.limits);
@@ -65,16 +74,18 @@ void run_language(const std::filesystem::path& network, const LanguageRunFlags& 
   for (size_t i = 0; i < prompts.size(); ++i) {
     const std::string rest = streams[i].finish();
     print(one ? rest + "\n" : (i ? "\n" : "") + fmt::format("[{}] ", i + 1) + texts[i] + rest + "\n");
-    if (endings[i] == generate::Ending::kContext) context.console->note("the text has reached the model's context and ends there");
+    if (endings[i] == generate::Ending::kContext)
+      context.console->note("the text has reached the model's context and ends there");
   }
   context.console->line(
       "speed", fmt::format("prompt {:.0f} tokens/s ({}), generation {:.1f} tokens/s ({}); {} threads, activations {}",
                            static_cast<double>(speed.prompt_tokens) / speed.prompt_seconds, speed.prompt_tokens,
-                           static_cast<double>(speed.new_tokens) / std::max(1e-9, speed.new_seconds), speed.new_tokens, context.pool->threads(),
-                           name_of(act)));
+                           static_cast<double>(speed.new_tokens) / std::max(1e-9, speed.new_seconds), speed.new_tokens,
+                           context.pool->threads(), name_of(act)));
   if (flags.sampling.temperature > 0)
-    context.console->line("sampling", fmt::format("temperature {}, top-k {}, top-p {}, min-p {}, seed {}", flags.sampling.temperature,
-                                                  flags.sampling.top_k, flags.sampling.top_p, flags.sampling.min_p, flags.sampling.seed));
+    context.console->line(
+        "sampling", fmt::format("temperature {}, top-k {}, top-p {}, min-p {}, seed {}", flags.sampling.temperature,
+                                flags.sampling.top_k, flags.sampling.top_p, flags.sampling.min_p, flags.sampling.seed));
 }
 
 }  // namespace nibble::cli

@@ -112,6 +112,11 @@ def main():
     refused("--act", "run", folder, "--prompt", "a", "--act", "q2", status=2)
     refused("--temperature", "run", folder, "--prompt", "a", "--temperature", -1, status=2)
     refused("needs a --prompt", "run", folder, status=2)
+    refused("--clip", "quantize", folder, "-o", SCRATCH / "n.gguf", "--scheme", "Q4_0", "--clip", "mse", status=2)
+    refused("--no-latency", "eval", folder, "--data", text, "--no-latency", status=2)
+    refused("--top:", "run", folder, "--prompt", "a", "--top", 3, status=2)
+    refused("is a language model", "bench", folder, status=4)
+    refused("is a language model", "check", out, status=4)
     damaged = SCRATCH / "damaged.gguf"
     damaged.write_bytes(out.read_bytes()[:-1000])
     refused("damaged.gguf", "inspect", damaged, status=3)
