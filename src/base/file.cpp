@@ -7,6 +7,8 @@
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <map>
+#include <mutex>
 
 #include <array>
 #include <atomic>
@@ -65,6 +67,20 @@ int open_without_links(int directory, const std::string& relative) {
 
 }  // namespace
 
+namespace {
+
+/// The files that are mapped now: first byte and size.
+struct Mappings {
+  std::mutex mutex;
+  std::map<const std::byte*, size_t> sizes;
+};
+Mappings& all_mappings() {
+  static Mappings mappings;
+  return mappings;
+}
+
+}  // namespace
+
 std::shared_ptr<const MappedFile> MappedFile::map(int fd, const std::filesystem::path& path, bool allow_empty) {
   std::shared_ptr<MappedFile> file(new MappedFile);
   file->path_ = path;
@@ -85,6 +101,9 @@ std::shared_ptr<const MappedFile> MappedFile::map(int fd, const std::filesystem:
     fail_io(path.string(), "cannot be mapped: " + reason());
   }
   file->data_ = static_cast<const std::byte*>(address);
+  Mappings& mappings = all_mappings();
+  const std::lock_guard lock(mappings.mutex);
+  mappings.sizes[file->data_] = file->size_;
   return file;
 }
 
@@ -125,11 +144,22 @@ std::shared_ptr<const MappedFile> MappedFile::open_beneath(const std::filesystem
 }
 
 MappedFile::~MappedFile() {
+  if (data_) {
+    Mappings& mappings = all_mappings();
+    const std::lock_guard lock(mappings.mutex);
+    mappings.sizes.erase(data_);
+  }
   if (data_) munmap(const_cast<std::byte*>(data_), size_);
   if (fd_ >= 0) close(fd_);
 }
 
-void MappedFile::forget_pages(Bytes part) const noexcept {
+void forget_pages(Bytes part) noexcept {
+  Mappings& mappings = all_mappings();
+  const std::lock_guard lock(mappings.mutex);  // also keeps the mapping alive
+  auto it = mappings.sizes.upper_bound(part.data());
+  if (it == mappings.sizes.begin()) return;
+  --it;
+  if (part.data() + part.size() > it->first + it->second) return;
   // Only whole pages inside `part`: what shares a page with it may be in use.
   const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   const auto begin = (reinterpret_cast<uintptr_t>(part.data()) + page - 1) / page * page;

@@ -25,8 +25,6 @@ class MappedFile {
 
   Bytes bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
-  /// Tells the system that `part` of the bytes, just copied elsewhere, need not stay in memory; they can still be read.
-  void forget_pages(Bytes part) const noexcept;
   /// Throws Error(kIo) when the file's size or modification time changed since it was opened.
   void check_unchanged() const;
 
@@ -39,6 +37,10 @@ class MappedFile {
   int fd_ = -1;
   int64_t mtime_ns_ = 0;
 };
+
+/// Tells the system that these bytes need not stay in memory; they can still be read. Does nothing for bytes that are
+/// no part of a MappedFile that is alive.
+void forget_pages(Bytes part) noexcept;
 
 /// True when both paths name the same existing file (same device and inode, through links).
 bool same_file(const std::filesystem::path& a, const std::filesystem::path& b);

@@ -96,7 +96,7 @@ void run(Flags flags, Context& context) {
   if (flags.layers != "worst" && flags.layers != "all") base::fail_usage("--layers", "takes worst or all");
   if (flags.output.empty() && !flags.dry_run)
     base::fail_usage("-o", "the output file is missing", "add -o FILE, or --dry-run to see the plan only");
-  const Network network = open_network(flags.network, context);
+  Network network = open_network(flags.network, context);
   PlannedQuantization q = plan_quantization(
       network, flags.quantization, flags.data,
       flags.dry_run && flags.quantization.calibration_data.empty() && flags.quantization.ranges.empty(), context);
@@ -105,7 +105,9 @@ void run(Flags flags, Context& context) {
     context.write_json(plan_json(q.plan));
     return;
   }
-  const graph::Graph prepared = q.graph;  // shares the constants
+  graph::Graph prepared;  // float weights that only the page still needs; else they go as soon as they are quantized
+  if (!context.html.empty()) prepared = q.graph;
+  network.graph = {};
   const auto results =
       quant::apply(q.graph, q.plan, q.calibration ? &*q.calibration : nullptr, *context.pool, *context.console);
   q.graph.metadata["nibble.float_bytes"] = std::to_string(network.file_bytes);

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "codec/format.h"
 #include "fit/quantize.h"
 #include "model/portable_form.h"
@@ -141,6 +142,17 @@ void tidy_branches(Graph& graph) {
       }
 }
 
+/// Gives back the memory of a float weight that nothing reads any more.
+void drop_unread(Graph& graph, ValueId weight) {
+  if (graph.is_output(weight)) return;
+  for (graph::NodeId id = 0; id < graph.node_count(); ++id) {
+    const auto& inputs = graph.node(id).inputs;
+    if (!graph.node(id).removed && std::find(inputs.begin(), inputs.end(), weight) != inputs.end()) return;
+  }
+  base::forget_pages(graph.value(weight).constant.bytes());
+  graph.value(weight).constant = Tensor();
+}
+
 std::vector<LayerResult> apply_with(Graph& graph, const Plan& plan, const Calibration* calibration,
                                     const MakeCodes& make_codes, base::Progress& progress) {
   std::vector<LayerResult> results;
@@ -175,6 +187,7 @@ std::vector<LayerResult> apply_with(Graph& graph, const Plan& plan, const Calibr
         correct_bias(graph, layer, finite_weight(graph.value(layer.weight).constant),
                      graph.value(it->second.first).constant, inputs);
       home.node(layer.node).inputs[layer.table ? 0 : 1] = it->second.first;
+      drop_unread(home, layer.weight);
       results.push_back(it->second.second);
       results.back().name = layer.name;
     }

@@ -234,7 +234,6 @@ void read_part(const std::filesystem::path& path, const base::Limits& limits, Me
   const auto mapping = base::MappedFile::open(path);
   read_part(mapping->bytes(), mapping, base::printable(path.string(), 400), limits, metadata, file, names);
   file.paths.push_back(path);
-  file.mappings.push_back(mapping);
 }
 
 /// What readers of single keys threw does not say the file yet.

@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "base/file.h"
 #include "base/limits.h"
 #include "io/gguf/metadata.h"
 #include "io/named_tensor.h"
@@ -16,7 +15,6 @@ struct File {
   Metadata metadata;                 ///< of the first part, without the keys `split.*`
   std::vector<NamedTensor> tensors;  ///< in file order
   std::vector<std::filesystem::path> paths;
-  std::vector<std::shared_ptr<const base::MappedFile>> mappings;  ///< of those files, that pages may be given back
   int64_t file_bytes = 0;  ///< of all parts
 };
 

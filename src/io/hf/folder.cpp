@@ -15,7 +15,6 @@ constexpr const char* kSingle = "model.safetensors";
 void add_file(const std::shared_ptr<const base::MappedFile>& file, const base::Limits& limits, Folder& folder) {
   auto tensors = read_safetensors(file->bytes(), file, base::printable(file->path().string(), 400), limits);
   folder.weight_files.push_back(file->path());
-  folder.mappings.push_back(file);
   folder.file_bytes += static_cast<int64_t>(file->bytes().size());
   for (NamedTensor& t : tensors) folder.tensors.push_back(std::move(t));
 }

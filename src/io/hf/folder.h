@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "base/file.h"
 #include "base/limits.h"
 #include "io/json/json.h"
 #include "io/named_tensor.h"
@@ -19,7 +18,6 @@ struct Folder {
   Json generation_config;  ///< generation_config.json, or null
   std::vector<NamedTensor> tensors;
   std::vector<std::filesystem::path> weight_files;
-  std::vector<std::shared_ptr<const base::MappedFile>> mappings;  ///< of those files, that pages may be given back
   int64_t file_bytes = 0;                                         ///< of the weight files
 };
 

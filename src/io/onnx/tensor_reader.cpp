@@ -188,7 +188,7 @@ Tensor TensorReader::read(const schema::TensorProto& proto, const std::string& p
   if (size == 0) return Tensor(row->dtype, shape);
   Tensor tensor(row->dtype, shape, raw, owner_);
   // Protobuf aligns nothing: a tensor at an odd place was copied, and need not be in memory twice.
-  if (mapping_ && tensor.bytes().data() != raw.data()) mapping_->forget_pages(raw);
+  if (mapping_ && tensor.bytes().data() != raw.data()) base::forget_pages(raw);
   return canonical(std::move(tensor), place);
 }
 

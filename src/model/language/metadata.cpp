@@ -21,7 +21,8 @@ void set_rope(const arch::Hyperparameters& h, const std::string& prefix, io::ggu
     if (rope.fast != 32) m.set(prefix + "rope.scaling.yarn_beta_fast", static_cast<float>(rope.fast));
     if (rope.slow != 1) m.set(prefix + "rope.scaling.yarn_beta_slow", static_cast<float>(rope.slow));
     if (rope.magnitude > 0)
-      m.set(prefix + "rope.scaling.attn_factor", static_cast<float>(rope.magnitude / (0.1 * std::log(rope.factor) + 1)));
+      m.set(prefix + "rope.scaling.attn_factor",
+            static_cast<float>(rope.magnitude / (0.1 * std::log(rope.factor) + 1)));
   }
 }
 
@@ -29,9 +30,10 @@ void set_rope(const arch::Hyperparameters& h, const std::string& prefix, io::ggu
 
 std::string size_label(int64_t parameters) {
   const auto rounded = [](double value, const char* unit) {
-    const std::string text = value < 9.95 && std::fabs(value - std::round(value)) >= 0.05
-                                 ? std::to_string(static_cast<int64_t>(value)) + "." + std::to_string(std::llround(value * 10) % 10)
-                                 : std::to_string(std::llround(value));
+    const std::string text =
+        value < 9.95 && std::fabs(value - std::round(value)) >= 0.05
+            ? std::to_string(static_cast<int64_t>(value)) + "." + std::to_string(std::llround(value * 10) % 10)
+            : std::to_string(std::llround(value));
     return text + unit;
   };
   if (parameters < 999'500) return rounded(static_cast<double>(parameters) / 1e3, "K");
@@ -65,8 +67,9 @@ io::gguf::Metadata gguf_metadata(const LanguageModel& model, std::vector<std::st
   set_rope(h, prefix, m);
   if (h.window > 0) {
     m.set(prefix + "attention.sliding_window", static_cast<uint32_t>(h.window));
-    notes.push_back("tokens of this model see " + std::to_string(h.window) +
-                    " positions only; llama.cpp does not apply that for its architecture, so that longer texts differ there");
+    notes.push_back(
+        "tokens of this model see " + std::to_string(h.window) +
+        " positions only; llama.cpp does not apply that for its architecture, so that longer texts differ there");
   }
   io::write_gguf_vocabulary(model.vocabulary, m, h.vocabulary);
   return m;

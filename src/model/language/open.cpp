@@ -12,7 +12,8 @@ namespace {
 
 std::string known_architectures() {
   std::string text;
-  for (const arch::Architecture* a : arch::all_architectures()) text += (text.empty() ? "" : "; ") + std::string(a->families);
+  for (const arch::Architecture* a : arch::all_architectures())
+    text += (text.empty() ? "" : "; ") + std::string(a->families);
   return text;
 }
 
@@ -23,7 +24,8 @@ arch::NamedTensors named(const Tensors& tensors) {
   return all;
 }
 
-LanguageModel open_folder(const std::filesystem::path& path, const base::Limits& limits, std::vector<std::string>& notes) {
+LanguageModel open_folder(const std::filesystem::path& path, const base::Limits& limits,
+                          std::vector<std::string>& notes) {
   const std::string place = base::printable((path / "config.json").string(), 400);
   const io::hf::Folder folder = io::hf::read_folder(path, limits);
   const io::hf::JsonConfiguration config(folder.config, place);
@@ -40,14 +42,15 @@ LanguageModel open_folder(const std::filesystem::path& path, const base::Limits&
   m.path = path;
   m.name = std::filesystem::weakly_canonical(path).filename().string();
   m.files = folder.weight_files;
-  m.mappings = folder.mappings;
   m.file_bytes = folder.file_bytes;
-  m.model = arch::build(*architecture, architecture->from_config(config), arch::Source::kHf, named(folder.tensors), place, notes);
+  m.model = arch::build(*architecture, architecture->from_config(config), arch::Source::kHf, named(folder.tensors),
+                        place, notes);
   m.vocabulary = io::read_vocabulary(path, limits);
   return m;
 }
 
-LanguageModel open_gguf(const std::filesystem::path& path, const base::Limits& limits, std::vector<std::string>& notes) {
+LanguageModel open_gguf(const std::filesystem::path& path, const base::Limits& limits,
+                        std::vector<std::string>& notes) {
   const std::string place = base::printable(path.string(), 400);
   io::gguf::File file = io::gguf::read(path, limits);
   const io::gguf::MetadataConfiguration metadata(file.metadata, place);
@@ -55,7 +58,8 @@ LanguageModel open_gguf(const std::filesystem::path& path, const base::Limits& l
   if (!name) base::fail_malformed(place, "does not say \"general.architecture\"");
   const arch::Architecture* architecture = arch::find_architecture(*name);
   if (!architecture)
-    base::fail_unsupported(place, "is of the architecture " + base::in_quotes(*name), "known are: " + known_architectures());
+    base::fail_unsupported(place, "is of the architecture " + base::in_quotes(*name),
+                           "known are: " + known_architectures());
   int64_t vocabulary = 0;
   for (const io::NamedTensor& t : file.tensors)
     if (t.name == "token_embd.weight" && t.tensor.rank() == 2) vocabulary = t.tensor.shape()[0];
@@ -64,7 +68,6 @@ LanguageModel open_gguf(const std::filesystem::path& path, const base::Limits& l
   m.path = path;
   m.name = metadata.text("general.name").value_or(path.stem().string());
   m.files = file.paths;
-  m.mappings = file.mappings;
   m.file_bytes = file.file_bytes;
   m.model = arch::build(*architecture, architecture->from_metadata(metadata, *name, vocabulary), arch::Source::kGguf,
                         named(file.tensors), place, notes);
@@ -84,14 +87,6 @@ int64_t sum_of_constants(const arch::Model& model, Count&& count) {
 
 }  // namespace
 
-void LanguageModel::forget(const tensor::Tensor& weight) const {
-  const base::Bytes part = weight.bytes();
-  for (const auto& mapping : mappings) {
-    const base::Bytes all = mapping->bytes();
-    if (part.data() >= all.data() && part.data() + part.size() <= all.data() + all.size()) mapping->forget_pages(part);
-  }
-}
-
 bool is_language_model(const std::filesystem::path& path) {
   if (io::hf::is_model_folder(path)) return true;
   std::error_code ignored;
@@ -104,8 +99,8 @@ LanguageModel open_language_model(const std::filesystem::path& path, const base:
   LanguageModel m = io::hf::is_model_folder(path) ? open_folder(path, limits, notes) : open_gguf(path, limits, notes);
   const auto rows = static_cast<size_t>(m.model.sizes.vocabulary);
   if (m.vocabulary.size() > rows)
-    base::fail_malformed(base::printable(path.string(), 400), "has " + std::to_string(m.vocabulary.size()) + " tokens and embeddings for " +
-                                                                  std::to_string(rows));
+    base::fail_malformed(base::printable(path.string(), 400), "has " + std::to_string(m.vocabulary.size()) +
+                                                                  " tokens and embeddings for " + std::to_string(rows));
   return m;
 }
 

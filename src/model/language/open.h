@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "arch/architecture.h"
-#include "base/file.h"
 #include "base/limits.h"
 #include "io/gguf/metadata.h"
 #include "io/json/json.h"
@@ -18,13 +17,9 @@ struct LanguageModel {
   std::string name;            ///< general.name, or the folder's name
   arch::Model model;
   io::Vocabulary vocabulary;
-  io::gguf::Metadata metadata;                ///< of a GGUF file; empty for a folder
+  io::gguf::Metadata metadata;               ///< of a GGUF file; empty for a folder
   std::vector<std::filesystem::path> files;  ///< those that hold weights
-  std::vector<std::shared_ptr<const base::MappedFile>> mappings;
-  int64_t file_bytes = 0;  ///< of those files
-  /// Tells the system that a weight need not stay in memory; it can still be read. Does nothing for values that were
-  /// made in memory.
-  void forget(const tensor::Tensor& weight) const;
+  int64_t file_bytes = 0;                    ///< of those files
   bool is_folder() const { return model.source == arch::Source::kHf; }
 };
 

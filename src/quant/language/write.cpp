@@ -67,7 +67,7 @@ class TensorWriter {
     else
       convert(t, rows, made);
     writer_.end_tensor();
-    model_.forget(rows.stored());
+    base::forget_pages(rows.stored().bytes());
     result_.tensors.push_back(std::move(made));
   }
 
