@@ -125,6 +125,23 @@ def reference_bytes():
         check(tensor_bytes(ours) == tensor_bytes(theirs), f"tale-5M {scheme} --search reference: the tensors are llama-quantize's, byte for byte")
 
 
+def mixes():
+    """Every tensor gets the type that llama-quantize gives it, in a model deep enough for the rules by block."""
+    import gguf
+    import language_models
+    language_models.MODELS["deep"] = language_models.MODELS["smollm2"] | {"num_hidden_layers": 16, "tie_word_embeddings": False}
+    folder, f16, ours, theirs = SCRATCH / "deep", SCRATCH / "deep.gguf", SCRATCH / "ours.gguf", SCRATCH / "theirs.gguf"
+    language_models.write_folder("deep", folder)
+    run(NIBBLE, "quantize", folder, "-o", f16, "--scheme", "F16", "--force")
+    for source in (f16, MODELS / "tale-5M-bf16.gguf"):
+        for scheme in ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K", "Q8_0", "IQ4_NL", "IQ4_XS"]:
+            run(NIBBLE, "quantize", source, "-o", ours, "--scheme", scheme, "--force")
+            run(LLAMA / "llama-quantize", source, theirs, scheme)
+            a, b = ({t.name: t.tensor_type.name for t in gguf.GGUFReader(f).tensors} for f in (ours, theirs))
+            different = [f"{n}: {a.get(n)}, {b.get(n)}" for n in sorted(a.keys() | b.keys()) if a.get(n) != b.get(n)]
+            check(not different, f"{source.stem} {scheme}: the types of all {len(b)} tensors are llama-quantize's {different[:3]}")
+
+
 def importance():
     """Matrices collected by both programs are the same, and each reads the other's."""
     import gguf
@@ -178,6 +195,7 @@ def main():
     llama_runs()
     fallbacks()
     reference_bytes()
+    mixes()
     importance()
     if SMOLLM2:
         smollm2()
