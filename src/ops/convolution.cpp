@@ -96,7 +96,7 @@ std::vector<Band> cut_bands(const ConvShape& conv) {
     constexpr double kWorthHalving = 200'000, kWorthCutting = 1'500'000;
     // Few channels leave lanes idle and make more memory accesses of each multiply-add.
     const int64_t lanes = (conv.out_channels + 15) / 16 * 16;
-    const int64_t accesses = std::clamp<int64_t>(16 * conv.groups / conv.in_channels, 1, 4);
+    const int64_t accesses = std::clamp<int64_t>(16 * conv.groups / conv.in_channels, 1, conv.groups > 1 ? 8 : 4);
     const double cost = static_cast<double>(conv.macs() / conv.out_channels * lanes * accesses);
     constexpr int64_t kMost = 8;
     while (count < kMost && 2 * count <= w.out[0] &&
@@ -132,6 +132,16 @@ bool pads_beyond_window(const ConvShape& conv) {
     if (w.pads_begin[d] >= extent || w.pads_end[d] >= extent) return true;
   }
   return false;
+}
+
+/// A window of one place that takes every position has no need of rows: its positions become one column, which can be
+/// cut anywhere into equal bands.
+void join_rows(ConvShape& conv) {
+  Window& w = conv.window;
+  if (!conv.channels_last || conv.groups > 1) return;
+  for (size_t d = 0; d < w.dims(); ++d)
+    if (w.kernel[d] != 1 || w.strides[d] != 1 || w.pads_begin[d] != 0 || w.pads_end[d] != 0) return;
+  w.in = w.out = {w.in[0] * w.in[1], 1};
 }
 
 /// [N, H, W, C] with the window's zeros around.
@@ -201,6 +211,7 @@ std::unique_ptr<PreparedConv> prepare(RunContext& c, bool fused) {
     for (size_t d = 0; d < 2; ++d) w.in[d] += w.pads_begin[d] + w.pads_end[d];
     w.pads_begin = w.pads_end = {0, 0};
   }
+  join_rows(p->conv);
   const ConvShape& conv = p->conv;
   if (conv.window.dims() > 3) c.unsupported("has more than 3 spatial dimensions");
   p->bands = cut_bands(conv);
