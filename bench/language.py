@@ -8,6 +8,7 @@ LLAMA_CPP: the folder with llama-quantize (tests/interop/language/build_llama_cp
 Llama 3.2 1B (16 layers: 1.24 billion weights) with random weights. Ratios above 1: nibble is faster."""
 import argparse
 import json
+import os
 import pathlib
 import resource
 import statistics
@@ -78,6 +79,7 @@ def seconds(*command):
 def speed(a):
     folder, f16 = a.folder / "speed", a.folder / "speed-f16.gguf"
     size = write_folder(folder, a.layers)
+    os.sync()  # or the first conversions wait until the folder is on the disk
     conversions = [seconds(a.nibble, "quantize", folder, "-o", f16, "--scheme", "F16", "--force", "--threads", 2) for _ in range(a.rounds)]
     print(f"model: {a.layers} layers, {size / 2e9:.2f} billion weights, {size / 1e9:.2f} GB in f16; medians of {a.rounds} rounds, 2 threads")
     print(f"convert f16 folder to f16 GGUF: {size / 1e9 / statistics.median(conversions):.2f} GB of input a second")
