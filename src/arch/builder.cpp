@@ -81,6 +81,11 @@ ValueId Builder::constant(const std::string& name, const Shape& shape) {
   if (const auto it = made_.find(name); it != made_.end()) return it->second;
   const Weight* w = find(name);
   if (!w) base::fail_malformed(place_, "has no tensor " + base::in_quotes(name));
+  const DType dtype = w->tensor.dtype();
+  if (dtype != DType::f32 && dtype != DType::f16 && dtype != DType::bf16 && !tensor::is_blocked(dtype))
+    base::fail_unsupported(
+        place_ + ": tensor " + base::in_quotes(name),
+        "has elements of type " + std::string(tensor::name_of(dtype)) + "; floats or blocks were expected");
   const bool transposed = model_.source == Source::kHf && w->rule->rows == Rows::kTransposed;
   const Shape expected = transposed ? Shape{shape[1], shape[0]} : shape;
   if (w->tensor.shape() != expected)

@@ -132,6 +132,10 @@ TEST(Architectures, RefusesModelsThatAreNotWhatTheySay) {
   NamedTensors shape = small_llama_tensors();
   shape[9].second = Tensor(DType::f32, {17, 8});
   expect_error(base::ErrorKind::kMalformed, "[16,8] was expected", [&] { build_small(shape, small_llama(), notes); });
+  NamedTensors integers = small_llama_tensors();
+  integers[1].second = Tensor(DType::i8, {8});
+  expect_error(base::ErrorKind::kUnsupported, "elements of type i8",
+               [&] { build_small(integers, small_llama(), notes); });
   NamedTensors more = small_llama_tensors();
   more.emplace_back("model.layers.0.self_attn.sinks", Tensor(DType::f32, {2}));
   expect_error(base::ErrorKind::kUnsupported, "sinks", [&] { build_small(more, small_llama(), notes); });
