@@ -11,7 +11,8 @@ namespace {
 constexpr int64_t kTogether = 512;  // tokens of prompts in one run
 
 /// Runs the prompts; returns the logits after each, [prompts, vocabulary].
-std::vector<std::vector<float>> run_prompts(LanguageSession& session, const std::vector<std::vector<int32_t>>& prompts) {
+std::vector<std::vector<float>> run_prompts(LanguageSession& session,
+                                            const std::vector<std::vector<int32_t>>& prompts) {
   std::vector<std::vector<float>> last(prompts.size());
   std::vector<Place> places;
   std::vector<int64_t> rows;
@@ -21,8 +22,9 @@ std::vector<std::vector<float>> run_prompts(LanguageSession& session, const std:
     const tensor::Tensor logits = session.run(places, rows);
     const auto values = logits.values<float>();
     const auto width = static_cast<size_t>(session.vocabulary());
-    for (size_t r = 0; r < owners.size(); ++r) last[owners[r]].assign(values.begin() + static_cast<ptrdiff_t>(r * width),
-                                                                      values.begin() + static_cast<ptrdiff_t>((r + 1) * width));
+    for (size_t r = 0; r < owners.size(); ++r)
+      last[owners[r]].assign(values.begin() + static_cast<ptrdiff_t>(r * width),
+                             values.begin() + static_cast<ptrdiff_t>((r + 1) * width));
     places.clear();
     rows.clear();
     owners.clear();
@@ -42,10 +44,13 @@ std::vector<std::vector<float>> run_prompts(LanguageSession& session, const std:
 
 }  // namespace
 
-std::vector<Ending> generate(LanguageSession& session, const std::vector<std::vector<int32_t>>& prompts, const GenerateOptions& options,
-                             const std::function<bool(size_t, int32_t)>& on_token, Speed& speed) {
+std::vector<Ending> generate(LanguageSession& session, const std::vector<std::vector<int32_t>>& prompts,
+                             const GenerateOptions& options, const std::function<bool(size_t, int32_t)>& on_token,
+                             Speed& speed) {
   using Clock = std::chrono::steady_clock;
-  const auto seconds_since = [](Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); };
+  const auto seconds_since = [](Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
   std::vector<std::vector<int32_t>> history = prompts;
   std::vector<Sampler> samplers;
   for (size_t i = 0; i < prompts.size(); ++i) {
@@ -90,7 +95,8 @@ std::vector<Ending> generate(LanguageSession& session, const std::vector<std::ve
     const auto values = next.values<float>();
     const auto width = static_cast<ptrdiff_t>(session.vocabulary());
     for (size_t r = 0; r < active.size(); ++r)
-      logits[active[r]].assign(values.begin() + static_cast<ptrdiff_t>(r) * width, values.begin() + static_cast<ptrdiff_t>(r + 1) * width);
+      logits[active[r]].assign(values.begin() + static_cast<ptrdiff_t>(r) * width,
+                               values.begin() + static_cast<ptrdiff_t>(r + 1) * width);
   }
   speed.new_seconds += seconds_since(start);
   return endings;

@@ -11,8 +11,8 @@ namespace nibble::generate {
 
 struct GenerateOptions {
   SamplingOptions sampling;
-  int64_t tokens = 128;            ///< at most as many new tokens a prompt
-  std::vector<int32_t> end_ids;    ///< tokens that end a text; they are not part of it
+  int64_t tokens = 128;          ///< at most as many new tokens a prompt
+  std::vector<int32_t> end_ids;  ///< tokens that end a text; they are not part of it
 };
 
 /// Tokens a second, prompts and new tokens apart.
@@ -27,7 +27,8 @@ enum class Ending : uint8_t { kEndToken, kCount, kContext };
 /// prompt i and must be empty. `on_token(i, token)` is called for every new token; false stops that text.
 ///
 /// Throws Error(kUsage) for an empty prompt and for one that fills the context.
-std::vector<Ending> generate(LanguageSession& session, const std::vector<std::vector<int32_t>>& prompts, const GenerateOptions& options,
+std::vector<Ending> generate(LanguageSession& session, const std::vector<std::vector<int32_t>>& prompts,
+                             const GenerateOptions& options,
                              const std::function<bool(size_t prompt, int32_t token)>& on_token, Speed& speed);
 
 }  // namespace nibble::generate

@@ -24,7 +24,9 @@ runtime::SessionOptions options_of(const base::Limits& limits) {
   return options;
 }
 
-Tensor integers(std::span<const int64_t> values) { return Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, values); }
+Tensor integers(std::span<const int64_t> values) {
+  return Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, values);
+}
 
 }  // namespace
 
@@ -48,9 +50,11 @@ Tensor LanguageSession::run(std::span<const Place> tokens, std::span<const int64
     positions.push_back(it->second++);
     sequences.push_back(p.sequence);
   }
-  Tensor logits = session_.run(std::vector<Tensor>{integers(ids), integers(positions), integers(sequences), integers(rows)}).at(0);
+  Tensor logits =
+      session_.run(std::vector<Tensor>{integers(ids), integers(positions), integers(sequences), integers(rows)}).at(0);
   for (const float v : logits.values<float>())
-    if (!std::isfinite(v)) base::fail_malformed("", "the model computes values that are not finite; its weights are damaged");
+    if (!std::isfinite(v))
+      base::fail_malformed("", "the model computes values that are not finite; its weights are damaged");
   return logits;
 }
 

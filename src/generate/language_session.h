@@ -21,7 +21,8 @@ struct Place {
 /// A language model that runs, and what it remembers. The positions of a sequence's tokens follow from the cache.
 class LanguageSession {
  public:
-  LanguageSession(const arch::Model& model, codec::Activations activations, base::ThreadPool& pool, const base::Limits& limits);
+  LanguageSession(const arch::Model& model, codec::Activations activations, base::ThreadPool& pool,
+                  const base::Limits& limits);
 
   /// Runs tokens after those that their sequences have already. Returns the logits [rows.size(), vocabulary] of the
   /// tokens whose places are in `rows`.

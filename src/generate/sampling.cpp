@@ -49,19 +49,22 @@ int32_t Sampler::next(std::span<const float> logits, std::span<const int32_t> hi
   for (size_t i = 0; i < logits.size(); ++i) candidates[i] = {static_cast<int32_t>(i), logits[i], 0};
   if (options_.repetition_penalty != 1) {
     const auto window = std::min(history.size(), static_cast<size_t>(options_.penalty_window));
-    for (const int32_t token : std::unordered_set<int32_t>(history.end() - static_cast<ptrdiff_t>(window), history.end())) {
+    for (const int32_t token :
+         std::unordered_set<int32_t>(history.end() - static_cast<ptrdiff_t>(window), history.end())) {
       float& logit = candidates[static_cast<size_t>(token)].logit;
       logit = logit > 0 ? logit / options_.repetition_penalty : logit * options_.repetition_penalty;
     }
   }
   if (options_.temperature == 0) return std::min_element(candidates.begin(), candidates.end(), likelier)->token;
-  const size_t most = options_.top_k > 0 ? std::min(candidates.size(), static_cast<size_t>(options_.top_k)) : candidates.size();
+  const size_t most =
+      options_.top_k > 0 ? std::min(candidates.size(), static_cast<size_t>(options_.top_k)) : candidates.size();
   std::partial_sort(candidates.begin(), candidates.begin() + static_cast<ptrdiff_t>(most), candidates.end(), likelier);
   candidates.resize(most);
   set_probabilities(candidates);
   double sum = 0;
   size_t kept = 0;
-  while (kept < candidates.size() && (kept == 0 || sum < static_cast<double>(options_.top_p))) sum += candidates[kept++].probability;
+  while (kept < candidates.size() && (kept == 0 || sum < static_cast<double>(options_.top_p)))
+    sum += candidates[kept++].probability;
   const double least = candidates[0].probability * static_cast<double>(options_.min_p);
   while (kept > 1 && candidates[kept - 1].probability < least) --kept;
   candidates.resize(kept);

@@ -9,13 +9,13 @@ namespace nibble::generate {
 
 /// How the next token is chosen. The steps follow each other in the order of these members; each of them can be off.
 struct SamplingOptions {
-  float repetition_penalty = 1;    ///< 1: off. Logits of the last `penalty_window` tokens are divided by it where
-                                   ///< positive, else multiplied (Keskar et al. 2019, https://arxiv.org/abs/1909.05858)
+  float repetition_penalty = 1;  ///< 1: off. Logits of the last `penalty_window` tokens are divided by it where
+                                 ///< positive, else multiplied (Keskar et al. 2019, https://arxiv.org/abs/1909.05858)
   int64_t penalty_window = 64;
-  int64_t top_k = 40;              ///< the k likeliest tokens; 0: all
-  float top_p = 0.95f;             ///< the fewest likeliest tokens that together have this probability; 1: all
-  float min_p = 0.05f;             ///< tokens at least this share as likely as the likeliest; 0: all
-  float temperature = 0.8f;        ///< logits are divided by it; 0: the likeliest token, always (greedy)
+  int64_t top_k = 40;        ///< the k likeliest tokens; 0: all
+  float top_p = 0.95f;       ///< the fewest likeliest tokens that together have this probability; 1: all
+  float min_p = 0.05f;       ///< tokens at least this share as likely as the likeliest; 0: all
+  float temperature = 0.8f;  ///< logits are divided by it; 0: the likeliest token, always (greedy)
   uint64_t seed = 0;
 };
 

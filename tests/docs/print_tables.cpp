@@ -180,7 +180,8 @@ void print_support() {
   print("");
   header({"block type", "what it is", "values in a block", "bits a weight"});
   for (const codec::BlockFormat* f : codec::all_block_formats())
-    row({"`" + std::string(f->name) + "`", std::string(f->summary), std::to_string(f->elements), text(8.0 * f->bytes / f->elements)});
+    row({"`" + std::string(f->name) + "`", std::string(f->summary), std::to_string(f->elements),
+         text(8.0 * f->bytes / f->elements)});
   print("\n## Clip rules (`--clip`, `--act-clip`)\n");
   header({"name", "the range that it chooses"});
   for (const fit::ClipRule* r : fit::all_clip_rules()) row({"`" + std::string(r->name) + "`", std::string(r->summary)});

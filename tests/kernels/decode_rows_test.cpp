@@ -33,7 +33,8 @@ TEST(DecodeRows, EveryImplementationGivesTheCodecsBits) {
         for (size_t i = 0; i < found.size(); ++i) {
           const bool both_nan = std::isnan(expected[i]) && std::isnan(found[i]);
           ASSERT_TRUE(both_nan || std::memcmp(&expected[i], &found[i], 4) == 0)
-              << kernel->name << " " << tensor::name_of(dtype) << " value " << i << ": " << found[i] << ", " << expected[i] << " expected";
+              << kernel->name << " " << tensor::name_of(dtype) << " value " << i << ": " << found[i] << ", "
+              << expected[i] << " expected";
         }
       }
     }
@@ -55,7 +56,8 @@ TEST(DecodeRows, DotOfEveryLength) {
         sum += static_cast<double>(a[i]) * static_cast<double>(b[i]);
         size += std::fabs(static_cast<double>(a[i]) * static_cast<double>(b[i]));
       }
-      EXPECT_NEAR(kernel->dot(a.data(), b.data(), static_cast<int64_t>(n)), sum, 140 * 6e-8 * size) << kernel->name << " " << n;
+      EXPECT_NEAR(kernel->dot(a.data(), b.data(), static_cast<int64_t>(n)), sum, 140 * 6e-8 * size)
+          << kernel->name << " " << n;
     }
   }
 }

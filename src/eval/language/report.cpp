@@ -108,9 +108,8 @@ Json side_json(const LanguageSide& s) {
 std::string verdict(const LanguageReport& r) {
   const PerplexityResult& p = r.result;
   if (!r.before)
-    return fmt::format(
-        "Perplexity {} over {} scored tokens. With --baseline this says what quantization cost.",
-        perplexity_text(p.perplexity(), p.perplexity_error()), count_text(p.scored));
+    return fmt::format("Perplexity {} over {} scored tokens. With --baseline this says what quantization cost.",
+                       perplexity_text(p.perplexity(), p.perplexity_error()), count_text(p.scored));
   const bool noise = std::fabs(p.ratio() - 1) < 2 * p.ratio_error();
   return fmt::format(
       "{:.2f} bits a weight cost this model a factor of {:.4f} in perplexity{}; its predictions moved by {:.5f} nats a "

@@ -18,7 +18,7 @@ struct Folder {
   Json generation_config;  ///< generation_config.json, or null
   std::vector<NamedTensor> tensors;
   std::vector<std::filesystem::path> weight_files;
-  int64_t file_bytes = 0;                                         ///< of the weight files
+  int64_t file_bytes = 0;  ///< of the weight files
 };
 
 /// Reads config.json, and model.safetensors or the parts that model.safetensors.index.json names.

@@ -1,5 +1,5 @@
-/// AVX2 with F16C and FMA. Codes become floats eight at a time; a product and a sum are rounded one after the other, as in
-/// the codecs, so that the values are the same bits (only `dot` fuses).
+/// AVX2 with F16C and FMA. Codes become floats eight at a time; a product and a sum are rounded one after the other, as
+/// in the codecs, so that the values are the same bits (only `dot` fuses).
 #include "kernels/decode_rows/decode_rows.h"
 
 #if defined(__x86_64__)
@@ -47,7 +47,8 @@ NIBBLE_TARGET void f16(const uint8_t* bytes, int64_t count, float* values) {
 NIBBLE_TARGET void bf16(const uint8_t* bytes, int64_t count, float* values) {
   int64_t i = 0;
   for (; i + 8 <= count; i += 8)
-    _mm256_storeu_ps(values + i, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load16(bytes + 2 * i)), 16)));
+    _mm256_storeu_ps(values + i,
+                     _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load16(bytes + 2 * i)), 16)));
   for (; i < count; ++i) {
     const uint32_t bits = static_cast<uint32_t>(bytes[2 * i] | bytes[2 * i + 1] << 8) << 16;
     std::memcpy(values + i, &bits, 4);
@@ -105,10 +106,12 @@ NIBBLE_TARGET void q6_k(const uint8_t* bytes, int64_t count, float* values) {
     const float d = codec::read_f16(bytes + 208);
     for (int i = 0; i < 256; i += 16) {
       const int half = i / 128, quarter = i % 128 / 32, l = i % 32;
-      const __m128i low = load16(bytes + 64 * half + 32 * (quarter & 1) + l), high = load16(bytes + 128 + 32 * half + l);
+      const __m128i low = load16(bytes + 64 * half + 32 * (quarter & 1) + l),
+                    high = load16(bytes + 128 + 32 * half + l);
       const __m128i top = quarter < 2 ? _mm_slli_epi16(high, 4 - 2 * quarter) : _mm_srli_epi16(high, 2 * quarter - 4);
       const __m128i codes = _mm_or_si128(quarter < 2 ? low_halves(low) : high_halves(low), _mm_and_si128(top, two));
-      store16(_mm_sub_epi8(codes, middle), d * static_cast<float>(static_cast<int8_t>(bytes[192 + i / 16])), values + i);
+      store16(_mm_sub_epi8(codes, middle), d * static_cast<float>(static_cast<int8_t>(bytes[192 + i / 16])),
+              values + i);
     }
   }
 }

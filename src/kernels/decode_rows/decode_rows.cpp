@@ -26,7 +26,9 @@ const DecodeRows& decode_rows() {
 
 void decode_values(const tensor::Tensor& t, int64_t start, int64_t count, float* values) {
   const auto* bytes = reinterpret_cast<const uint8_t*>(t.bytes().data());
-  if (!t.quantization() && decode_rows().decode(t.dtype(), bytes + tensor::packed_bytes(t.dtype(), start), count, values)) return;
+  if (!t.quantization() &&
+      decode_rows().decode(t.dtype(), bytes + tensor::packed_bytes(t.dtype(), start), count, values))
+    return;
   codec::decode_range(t, start, count, values);
 }
 

@@ -1,4 +1,5 @@
-// The rules of llama-quantize's named mixes, read off its behaviour: https://github.com/ggml-org/llama.cpp, tools/quantize.
+// The rules of llama-quantize's named mixes, read off its behaviour: https://github.com/ggml-org/llama.cpp,
+// tools/quantize.
 #include "quant/language/mix.h"
 
 #include <algorithm>

@@ -20,9 +20,10 @@ std::span<const Mix> all_mixes();
 /// By name in any case ("q4_k_m"; "Q4_K" and "Q5_K" mean the M), or nullptr.
 const Mix* find_mix(std::string_view name);
 
-/// The type that users of that name expect for a matrix with this role in this block (llama-quantize's rules); sizes that
-/// a type cannot have are not looked at. `importance`: an importance matrix is used.
-tensor::DType type_in_mix(const Mix& mix, graph::Role role, int32_t layer, const arch::Hyperparameters& sizes, bool importance);
+/// The type that users of that name expect for a matrix with this role in this block (llama-quantize's rules); sizes
+/// that a type cannot have are not looked at. `importance`: an importance matrix is used.
+tensor::DType type_in_mix(const Mix& mix, graph::Role role, int32_t layer, const arch::Hyperparameters& sizes,
+                          bool importance);
 
 /// The type that llama-quantize takes for a matrix whose rows of `columns` values are no whole blocks of `wanted`.
 tensor::DType fallback_type(tensor::DType wanted, int64_t columns);
