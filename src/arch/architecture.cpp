@@ -76,6 +76,15 @@ std::string numbered(std::string_view name, int32_t layer) {
   return text;
 }
 
+std::vector<graph::ValueId> weights_of(const Model& model) {
+  std::vector<graph::ValueId> ids;
+  for (graph::ValueId v = 0; v < model.graph.value_count(); ++v)
+    if (const graph::Value& value = model.graph.value(v);
+        value.constant && value.role != graph::Role::kShape && value.role != graph::Role::kNone)
+      ids.push_back(v);
+  return ids;
+}
+
 int64_t source_row(const Hyperparameters& sizes, int64_t row) {
   const int64_t head = row / sizes.head_size, within = row % sizes.head_size;
   return head * sizes.head_size + within % 2 * (sizes.head_size / 2) + within / 2;

@@ -80,6 +80,9 @@ using NamedTensors = std::vector<std::pair<std::string, tensor::Tensor>>;
 Model build(const Architecture& architecture, Hyperparameters sizes, Source source, const NamedTensors& tensors,
             const std::string& place, std::vector<std::string>& notes);
 
+/// The constants that a file holds, in the Graph's order; not those that the Graph made itself.
+std::vector<graph::ValueId> weights_of(const Model& model);
+
 /// Row of the file's matrix that is row `row` of a GGUF file's, for Rows::kQueryPairs and kKeyPairs.
 int64_t source_row(const Hyperparameters& sizes, int64_t row);
 

@@ -8,8 +8,7 @@
 namespace nibble::arch {
 
 /// Makes a Graph out of the blocks that language models share. Weights are asked for by GGUF's name without ".weight"
-/// or
-/// ".bias"; inside `layer(i)` "blk.{i}." comes before it.
+/// or ".bias"; after `enter_layer(i)` "blk.{i}." comes before it.
 class Builder {
  public:
   struct Weight {

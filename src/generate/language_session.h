@@ -30,9 +30,6 @@ class LanguageSession {
   /// Throws Error(kUsage) for a text longer than the model's context, kMalformed for logits that are not finite.
   tensor::Tensor run(std::span<const Place> tokens, std::span<const int64_t> rows);
 
-  /// Tokens that a sequence has.
-  int64_t length(int64_t sequence) const { return cache_.length(sequence); }
-  void forget(int64_t sequence, int64_t from = 0) { cache_.truncate(sequence, from); }
   void forget_all() { cache_.clear(); }
   int64_t context() const { return context_; }
   int64_t vocabulary() const { return vocabulary_; }

@@ -58,14 +58,11 @@ quant::LanguageScheme scheme_of(const LanguageQuantizeRequest& q, Context& conte
 }
 
 std::string plan_line(const quant::LanguagePlan& p) {
-  std::map<std::string, int> counts;
-  for (const auto& t : p.tensors) ++counts[io::gguf::type_name(t.to)];
-  std::vector<std::pair<std::string, int>> sorted(counts.begin(), counts.end());
-  std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
-  std::string types;
-  for (const auto& [name, count] : sorted) types += (types.empty() ? "" : ", ") + fmt::format("{} {}", count, name);
-  return fmt::format("{}: {} · {} → {} · {:.2f} bits a weight · about {} of memory", quant::to_text(p.scheme), types,
-                     bytes_text(p.bytes_before), bytes_text(p.bytes_after), p.bits_per_weight(), bytes_text(p.memory));
+  std::vector<tensor::DType> types;
+  for (const auto& t : p.tensors) types.push_back(t.to);
+  return fmt::format("{}: {} · {} → {} · {:.2f} bits a weight · about {} of memory", quant::to_text(p.scheme),
+                     eval::types_text(types), bytes_text(p.bytes_before), bytes_text(p.bytes_after),
+                     p.bits_per_weight(), bytes_text(p.memory));
 }
 
 std::string plan_table(const quant::LanguagePlan& p) {

@@ -207,11 +207,7 @@ Page page_of(const LanguageReport& r) {
     speed.full = std::max(speed.after, *speed.before);
     speed.before_text = fmt::format("{:.0f}", *speed.before);
     speed.after_text = fmt::format("{:.0f}", speed.after);
-    speed.change = ratio_text(speed.after, *speed.before, "slower", "faster");
-    if (speed.after >= *speed.before)
-      speed.change = fmt::format("{:.2f} x faster", speed.after / *speed.before);
-    else
-      speed.change = fmt::format("{:.2f} x slower", *speed.before / speed.after);
+    speed.change = ratio_text(*speed.before, speed.after, "slower", "faster");
     page.bars.push_back(speed);
     PageBar same{.label = "Agreement: the same likeliest token",
                  .change = {},

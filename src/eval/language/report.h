@@ -53,7 +53,7 @@ LanguageSide describe_side(const model::LanguageModel& model);
 std::vector<TensorError> compare_tensors(const model::LanguageModel& model, const model::LanguageModel* base,
                                          base::ThreadPool& pool);
 /// "12 Q4_K, 5 F32", most first.
-std::string types_text(const arch::Model& model);
+std::string types_text(std::span<const tensor::DType> types);
 
 /// The table and the closing sentence, at most 100 columns. `all_tensors`: every tensor's error, else the worst three.
 std::string to_text(const LanguageReport& report, bool all_tensors);

@@ -36,20 +36,11 @@ const char* operator_of(graph::Role role) {
   return role == graph::Role::kEmbedding || role == graph::Role::kPosition ? "Embedding" : "Linear";
 }
 
-std::vector<graph::ValueId> weights_of(const arch::Model& model) {
-  std::vector<graph::ValueId> ids;
-  for (graph::ValueId v = 0; v < model.graph.value_count(); ++v)
-    if (const graph::Value& value = model.graph.value(v);
-        value.constant && value.role != graph::Role::kShape && value.role != graph::Role::kNone)
-      ids.push_back(v);
-  return ids;
-}
-
 }  // namespace
 
-std::string types_text(const arch::Model& model) {
+std::string types_text(std::span<const tensor::DType> types) {
   std::map<std::string, int> counts;
-  for (const graph::ValueId v : weights_of(model)) ++counts[io::gguf::type_name(model.graph.value(v).constant.dtype())];
+  for (const tensor::DType type : types) ++counts[io::gguf::type_name(type)];
   std::vector<std::pair<std::string, int>> sorted(counts.begin(), counts.end());
   std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
   std::string text;
@@ -65,13 +56,16 @@ LanguageSide describe_side(const model::LanguageModel& model) {
   side.parameters = model::parameter_count(model.model);
   side.bits_per_weight = 8.0 * static_cast<double>(model::stored_bytes(model.model)) /
                          static_cast<double>(std::max<int64_t>(1, side.parameters));
-  side.types = types_text(model.model);
+  std::vector<tensor::DType> types;
+  for (const graph::ValueId v : arch::weights_of(model.model))
+    types.push_back(model.model.graph.value(v).constant.dtype());
+  side.types = types_text(types);
   return side;
 }
 
 std::vector<TensorError> compare_tensors(const model::LanguageModel& model, const model::LanguageModel* base,
                                          base::ThreadPool& pool) {
-  const std::vector<graph::ValueId> ids = weights_of(model.model);
+  const std::vector<graph::ValueId> ids = arch::weights_of(model.model);
   std::vector<TensorError> errors(ids.size());
   pool.for_each(static_cast<int64_t>(ids.size()), [&](int64_t i, int) {
     const graph::Value& value = model.model.graph.value(ids[static_cast<size_t>(i)]);

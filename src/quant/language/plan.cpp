@@ -41,9 +41,7 @@ class Planner {
   LanguagePlan plan() {
     LanguagePlan p;
     p.scheme = scheme_;
-    const graph::Graph& g = model_.model.graph;
-    for (graph::ValueId v = 0; v < g.value_count(); ++v)
-      if (g.is_constant(v) && g.value(v).role != Role::kNone && g.value(v).role != Role::kShape) add(v, p);
+    for (const graph::ValueId v : arch::weights_of(model_.model)) add(v, p);
     for (size_t i = 0; i < used_.size(); ++i)
       if (!used_[i])
         base::fail_usage("--tensor-type", "no tensor's name matches " + base::in_quotes(scheme_.tensors[i].first));
@@ -57,9 +55,8 @@ class Planner {
  private:
   Choice choose(const graph::Value& v) {
     if (!is_eligible(v)) return {DType::f32, "", false};
-    const bool output = v.role == Role::kOutput || (v.role == Role::kEmbedding && model_.model.sizes.tied);
     if (v.role == Role::kEmbedding && scheme_.embedding) return {*scheme_.embedding, "asked for", true};
-    if (output && v.role == Role::kOutput && scheme_.output) return {*scheme_.output, "asked for", true};
+    if (v.role == Role::kOutput && scheme_.output) return {*scheme_.output, "asked for", true};
     for (size_t i = 0; i < expressions_.size(); ++i)
       if (std::regex_search(v.name, expressions_[i])) {
         used_[i] = true;
