@@ -1,9 +1,12 @@
-# nibble_room(NAME USES room... LIBRARIES target...)
+# nibble_room(NAME USES room... LIBRARIES target... WITHOUT folder...)
 #   One folder under src/, one target. USES are the rooms below it; LIBRARIES are third-party targets that only this
-#   room sees in its headers' implementation. A room without sources (headers only) becomes an interface target.
+#   room sees in its headers' implementation. Folders of the room that are built apart are named after WITHOUT. A room without sources (headers only) becomes an interface target.
 function(nibble_room NAME)
-  cmake_parse_arguments(ROOM "" "" "USES;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ROOM "" "" "USES;LIBRARIES;WITHOUT" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${NAME}/*.cpp)
+  foreach(folder IN LISTS ROOM_WITHOUT)
+    list(FILTER sources EXCLUDE REGEX "/${NAME}/${folder}/")
+  endforeach()
   if(sources)
     add_library(nibble_${NAME} STATIC ${sources})
     set(scope PUBLIC)
