@@ -26,6 +26,7 @@ struct ActivationGrid {
 /// Gradients of the loss with respect to a grid's scale and (as if it were real) zero point.
 struct GridGradient {
   double scale = 0, zero = 0;
+  float low = 0, high = 0;  ///< the range of the values, and 0: filled where the grid follows from the data (kSte)
 };
 
 /// y = the level nearest to each x; NaN stays NaN. `x` and `y` have one length and may be the same.

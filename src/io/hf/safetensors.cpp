@@ -109,4 +109,28 @@ std::vector<NamedTensor> read_safetensors(base::Bytes bytes, std::shared_ptr<con
   return tensors;
 }
 
+void write_safetensors(const std::vector<NamedTensor>& tensors, const std::function<void(base::Bytes)>& write) {
+  Json::Object header;
+  int64_t at = 0;
+  for (const NamedTensor& t : tensors) {
+    const auto row = std::find_if(kTypes.begin(), kTypes.end(), [&](const Row& r) { return t.tensor.dtype() == r.dtype; });
+    if (row == kTypes.end() || t.tensor.quantization())
+      base::fail_unsupported("tensor " + base::in_quotes(t.name), "has elements that safetensors does not know");
+    Json::Array shape;
+    for (const int64_t size : t.tensor.shape()) shape.emplace_back(size);
+    const auto bytes = static_cast<int64_t>(t.tensor.bytes().size());
+    header.emplace_back(t.name, Json::Object{{"dtype", row->name},
+                                             {"shape", std::move(shape)},
+                                             {"data_offsets", Json::Array{Json(at), Json(at + bytes)}}});
+    at += bytes;
+  }
+  std::string text = to_text(Json(std::move(header)), 0);
+  text.append((8 - text.size() % 8) % 8, ' ');  // the data begin aligned
+  uint8_t length[8];
+  for (size_t i = 0; i < 8; ++i) length[i] = static_cast<uint8_t>(static_cast<uint64_t>(text.size()) >> (8 * i));
+  write(base::Bytes(reinterpret_cast<const std::byte*>(length), 8));
+  write(base::as_bytes(text));
+  for (const NamedTensor& t : tensors) write(t.tensor.bytes());
+}
+
 }  // namespace nibble::io::hf

@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,5 +18,9 @@ namespace nibble::io::hf {
 /// does not know; kLimit. Source: safetensors README, "Format".
 std::vector<NamedTensor> read_safetensors(base::Bytes bytes, std::shared_ptr<const void> owner,
                                           const std::string& place, const base::Limits& limits);
+
+/// Writes tensors (no packed or blocked types, no Quantization) as such a file, part by part, in the order given. Names
+/// must differ. Throws Error(kUnsupported) for an element type that the format does not have.
+void write_safetensors(const std::vector<NamedTensor>& tensors, const std::function<void(base::Bytes)>& write);
 
 }  // namespace nibble::io::hf

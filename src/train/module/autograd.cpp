@@ -204,6 +204,11 @@ SliceResult TorchAutograd::run(const Slice& slice, bool backward) const {
       const size_t leaf = t_.constants.size() + 2 * place->second;
       values[static_cast<size_t>(p.result)] =
           grid.enabled ? FakeQuantize::apply(x, leaves[leaf], leaves[leaf + 1], &grid) : x;
+      if (grid.rule == GridRule::kSte) {
+        const auto [low, high] = at::aminmax(x.detach());
+        result.activations[place->second].low = std::min(0.0f, low.item<float>());
+        result.activations[place->second].high = std::max(0.0f, high.item<float>());
+      }
       continue;
     }
     if (gradients_[static_cast<size_t>(id)]) run_node(id, values, slice, result);
