@@ -1,6 +1,7 @@
 // Augmentation of images: shift and flip as in He et al., "Deep Residual Learning for Image Recognition" (2016, section
 // 4.2: four pixels of padding, a random crop, its mirror image), with reflected edges instead of zeros, because a pixel
-// of zero is no neutral grey once means were taken off. Colours as in Krizhevsky et al. (2012) by torchvision's factors.
+// of zero is no neutral grey once means were taken off. Colours as in Krizhevsky et al. (2012) by torchvision's
+// factors.
 #include "train/augment.h"
 
 #include <algorithm>
@@ -34,7 +35,9 @@ struct Draw {
 
   Draw(const Augmentation& a, uint64_t seed, int64_t sample, int64_t epoch) {
     base::Random random(base::Random(seed, static_cast<uint64_t>(epoch)).bits(0), static_cast<uint64_t>(sample));
-    const auto shift = [&] { return static_cast<int64_t>(random.below(static_cast<uint64_t>(2 * a.crop + 1))) - a.crop; };
+    const auto shift = [&] {
+      return static_cast<int64_t>(random.below(static_cast<uint64_t>(2 * a.crop + 1))) - a.crop;
+    };
     const auto factor = [&] { return 1.0 + a.colour * (2.0 * random.uniform() - 1.0); };
     dx = shift();
     dy = shift();

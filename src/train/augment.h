@@ -21,7 +21,8 @@ struct Augmentation {
 };
 
 /// Parses "crop=4,flip,colour=0.2"; "none" and the empty text change nothing. Throws Error(kUsage) naming the part that
-/// is not understood: a key that there is not, one given twice, a crop that is no whole number, a strength outside 0..1.
+/// is not understood: a key that there is not, one given twice, a crop that is no whole number, a strength outside
+/// 0..1.
 Augmentation parse_augmentation(std::string_view text);
 /// The canonical text, which parse_augmentation reads back to an equal value; "none" where nothing changes.
 std::string to_text(const Augmentation& augmentation);

@@ -53,8 +53,8 @@ TEST(AugmentationText, IsReadBack) {
 }
 
 TEST(AugmentationText, RefusesWhatItDoesNotKnow) {
-  for (const char* text : {"crop", "crop=", "crop=x", "crop=-1", "crop=2.5", "flip=1", "colour=1.5", "colour=nan", "color=0.2",
-                           "crop=4,,flip", "flip,", "crop=1,crop=2", "none,flip"})
+  for (const char* text : {"crop", "crop=", "crop=x", "crop=-1", "crop=2.5", "flip=1", "colour=1.5", "colour=nan",
+                           "color=0.2", "crop=4,,flip", "flip,", "crop=1,crop=2", "none,flip"})
     EXPECT_NE(refusal([&] { parse_augmentation(text); }).find("crop=PIXELS"), std::string::npos) << text;
 }
 
@@ -77,7 +77,8 @@ TEST(Augment, ShiftsReflectTheEdges) {
       windows.insert(window);
     }
   ASSERT_EQ(windows.size(), 9u);
-  for (int64_t sample = 0; sample < 400; ++sample) seen.insert(augmented(numbered(1, 1, 3, 4), {1, false, 0}, {sample}));
+  for (int64_t sample = 0; sample < 400; ++sample)
+    seen.insert(augmented(numbered(1, 1, 3, 4), {1, false, 0}, {sample}));
   EXPECT_EQ(seen, windows);
 }
 
@@ -98,7 +99,8 @@ TEST(Augment, DependsOnSeedEpochAndSampleAlone) {
   const Tensor one = numbered(1, 3, 8, 8);
   Tensor batch(tensor::DType::f32, {4, 3, 8, 8}, true);
   for (size_t i = 0; i < 4; ++i)
-    std::copy(one.values<float>().begin(), one.values<float>().end(), batch.mutable_values<float>().begin() + static_cast<int64_t>(i) * 192);
+    std::copy(one.values<float>().begin(), one.values<float>().end(),
+              batch.mutable_values<float>().begin() + static_cast<int64_t>(i) * 192);
   const auto copy = [&] { return Tensor::of<float>(batch.shape(), batch.values<float>()); };
   const auto all = augmented(copy(), a, {7, 8, 9, 10}, 3);
   EXPECT_EQ(all, augmented(copy(), a, {7, 8, 9, 10}, 3, 4)) << "threads";
@@ -128,7 +130,8 @@ TEST(Augment, ChannelsLastIsTheSameImage) {
   Tensor last(tensor::DType::f32, {1, h, w, 3}, true);
   for (int64_t c = 0; c < 3; ++c)
     for (int64_t i = 0; i < h * w; ++i)
-      last.mutable_values<float>()[static_cast<size_t>(i * 3 + c)] = first.values<float>()[static_cast<size_t>(c * h * w + i)];
+      last.mutable_values<float>()[static_cast<size_t>(i * 3 + c)] =
+          first.values<float>()[static_cast<size_t>(c * h * w + i)];
   PixelForm form;
   form.white = {80, 80, 80};
   form.range_known = true;

@@ -41,10 +41,9 @@ Graph network() {
   GraphBuilder b;
   const auto x = b.input("x", {tensor::kUnknown, 8, 16, 16});
   const auto c = b.node("Conv", {x, b.weights("w", {32, 8, 3, 3}, 5), b.weights("b", {32})}, "c");
-  const auto n = b.node("BatchNormalization",
-                        {c, b.weights("gamma", {32}), b.weights("beta", {32}), b.weights("mean", {32}),
-                         b.weights("var", {32})},
-                        "n");
+  const auto n = b.node(
+      "BatchNormalization",
+      {c, b.weights("gamma", {32}), b.weights("beta", {32}), b.weights("mean", {32}), b.weights("var", {32})}, "n");
   const auto r = b.node("PRelu", {n, b.weights("slope", {32, 1, 1})}, "r");
   const auto d = b.node("Conv", {r, b.weights("wd", {32, 1, 5, 5}, 5)}, "d", {{"group", int64_t{32}}});
   const auto t = b.node("ConvTranspose", {d, b.weights("wt", {32, 8, 4, 4}, 5)}, "t",
@@ -55,8 +54,8 @@ Graph network() {
   const auto m = b.node("MatMul", {flat, b.weights("wm", {16, 64}, 5)}, "m");
   const auto a = b.node("Add", {m, b.weights("ba", {64})}, "a");
   const auto relu = b.node("Relu", {a}, "relu");
-  return b.finish({b.node("Gemm", {relu, b.weights("wg", {48, 64}, 5), b.weights("bg", {48})}, "y",
-                          {{"transB", int64_t{1}}})});
+  return b.finish(
+      {b.node("Gemm", {relu, b.weights("wg", {48, 64}, 5), b.weights("bg", {48})}, "y", {{"transB", int64_t{1}}})});
 }
 
 TEST(InitializeRandomly, GivesEachOperatorItsVariance) {
@@ -64,10 +63,10 @@ TEST(InitializeRandomly, GivesEachOperatorItsVariance) {
   const auto factor = constant(g, "factor");
   const auto done = initialize_randomly(g, 1);
   expect_variance(g, "w", 2.0 / (8 * 9));
-  expect_variance(g, "wd", 2.0 / 25);                    // depthwise: the window alone
-  expect_variance(g, "wt", 2.0 / (16 * 16 / 4.0));       // half the channels; each output meets a quarter of the window
+  expect_variance(g, "wd", 2.0 / 25);               // depthwise: the window alone
+  expect_variance(g, "wt", 2.0 / (16 * 16 / 4.0));  // half the channels; each output meets a quarter of the window
   expect_variance(g, "wm", 2.0 / 16);
-  expect_variance(g, "wg", 1.0 / 64);                    // nothing rectifies the last product
+  expect_variance(g, "wg", 1.0 / 64);  // nothing rectifies the last product
   for (const char* name : {"b", "beta", "mean", "ba", "bg"}) expect_all(g, name, 0);
   for (const char* name : {"gamma", "var"}) expect_all(g, name, 1);
   expect_all(g, "slope", 0.25f);
@@ -100,8 +99,9 @@ TEST(InitializeRandomly, RecurrentNetworksAndEmbeddings) {
   GraphBuilder b;
   const auto tokens = b.input("tokens", {5, 2}, tensor::DType::i64);
   const auto e = b.node("Gather", {b.weights("table", {100, 24}, 5), tokens}, "e");
-  const auto l = b.node("LSTM", {e, b.weights("W", {1, 64, 24}, 5), b.weights("R", {1, 64, 16}, 5), b.weights("B", {1, 128})},
-                        "l", {{"hidden_size", int64_t{16}}});
+  const auto l =
+      b.node("LSTM", {e, b.weights("W", {1, 64, 24}, 5), b.weights("R", {1, 64, 16}, 5), b.weights("B", {1, 128})}, "l",
+             {{"hidden_size", int64_t{16}}});
   Graph g = b.finish({l});
   initialize_randomly(g, 3);
   expect_variance(g, "table", 0.02 * 0.02);
