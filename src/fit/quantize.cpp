@@ -217,4 +217,18 @@ QuantizedMatrix quantize_with_ranges(const MatrixView& m, const Grid& grid, std:
   return q;
 }
 
+QuantizedMatrix quantize_with_params(const MatrixView& m, const Grid& grid, int64_t group, bool per_tensor,
+                                     std::span<const GroupParams> params, const RoundMethod& round,
+                                     base::ThreadPool& pool) {
+  QuantizedMatrix q = empty_result(m, grid, group, per_tensor);
+  NIBBLE_INVARIANT(params.size() == q.params.size() && !grid.format->tensor_scale);
+  largest_magnitude(m, pool);  // for its check
+  q.params.assign(params.begin(), params.end());
+  const int64_t groups = q.groups_per_row();
+  encode_rows(m, round, q, pool, [&](int64_t r, int64_t g, std::span<const float>, int) {
+    return q.params[per_tensor ? 0 : static_cast<size_t>(r * groups + g)];
+  });
+  return q;
+}
+
 }  // namespace nibble::fit

@@ -48,6 +48,12 @@ struct Range {
 QuantizedMatrix quantize_with_ranges(const MatrixView& matrix, const Grid& grid, std::span<const Range> ranges,
                                      const RoundMethod& round, base::ThreadPool& pool);
 
+/// The same with storable parameters given from outside (see find_lattice): [rows, ceil(columns / group)], or one
+/// (`per_tensor`). Formats without a second-level factor.
+QuantizedMatrix quantize_with_params(const MatrixView& matrix, const Grid& grid, int64_t group, bool per_tensor,
+                                     std::span<const GroupParams> params, const RoundMethod& round,
+                                     base::ThreadPool& pool);
+
 /// The second-level factor for a tensor whose largest magnitude is `largest`: largest / (6 * 448) for NVFP4, so that
 /// the block scales use all of E4M3; 1 for formats without one, and where the quotient is not a normal number.
 float tensor_scale_for(const Grid& grid, float largest);
