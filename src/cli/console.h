@@ -2,6 +2,7 @@
 #include <chrono>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/progress.h"
@@ -27,6 +28,9 @@ class Console final : public base::Progress {
   void end() override;
   void note(std::string_view text) override;
   void check_cancelled() override;
+
+  /// Says nothing more but what must not be missed, or does again; returns what it was.
+  bool set_quiet(bool quiet) { return std::exchange(quiet_, quiet); }
 
   /// `label` padded to the column of labels, then text: "plan           26 Conv ...".
   void line(std::string_view label, std::string_view text);

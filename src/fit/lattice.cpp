@@ -11,8 +11,9 @@
 //
 // The chance that numbers of no structure pass: given a and K, another value w passes when w / s falls into a window of
 // width 2 (t + |w| t_a / a) / s around a whole number, which lie 1 apart; so its chance is that width, at most that for
-// the largest K. The chance of a group is at most the product of these times the number of K. That a value of p significant bits repeats one of at most 16
-// values has the chance 16 / 2^(p - 1), one octave holding 2^(p - 1) values. Groups are independent.
+// the largest K. The chance of a group is at most the product of these times the number of K. That a value of p
+// significant bits repeats one of at most 16 values has the chance 16 / 2^(p - 1), one octave holding 2^(p - 1) values.
+// Groups are independent.
 #include "fit/lattice.h"
 
 #include <algorithm>
@@ -26,8 +27,8 @@
 namespace nibble::fit {
 namespace {
 
-constexpr double kEnoughBits = 40;   // of evidence: minus the binary logarithm of the chance of a coincidence
-constexpr int kNeighbours = 128;     // scales that are tried on either side of the middle
+constexpr double kEnoughBits = 40;  // of evidence: minus the binary logarithm of the chance of a coincidence
+constexpr int kNeighbours = 128;    // scales that are tried on either side of the middle
 constexpr size_t kMostLevels = 16;
 
 /// The type that the values went through.
@@ -187,8 +188,8 @@ class GroupSearch {
     return zero >= first && zero <= last ? std::optional<int>(zero) : std::nullopt;
   }
 
-  /// The scale of that type in the interval that is nearest its middle, of those that give back the values if they must.
-  /// False where there is none.
+  /// The scale of that type in the interval that is nearest its middle, of those that give back the values if they
+  /// must. False where there is none.
   bool choose_scale(const Interval& interval, int zero, ScaleType type, bool must_give_back, Found& found) const {
     const auto middle = static_cast<float>((interval.low + interval.high) / 2);
     // All floats of a narrow interval are tried, evenly spaced ones of a wide one.

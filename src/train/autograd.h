@@ -29,12 +29,12 @@ struct BatchNormPlace {
 
 /// What autograd is to follow: which constants of the Graph vary, and where activations are quantized.
 struct TrainableGraph {
-  graph::Graph graph;                          ///< as quantize makes it; codes of varying constants are not read
-  std::vector<graph::ValueId> constants;       ///< what varies, in the order of Slice::constants
-  std::vector<ActivationPlace> activations;    ///< in the order of Slice::activations
-  std::vector<BatchNormPlace> batch_norms;     ///< in the order of SliceResult::batch_norms
-  graph::ValueId logits = graph::kNoValue;     ///< rows of classes before any Softmax; kNoValue: outputs are no classes
-  std::vector<graph::ValueId> features;        ///< compared with a teacher's, in the order of Slice::teacher_features
+  graph::Graph graph;                        ///< as quantize makes it; codes of varying constants are not read
+  std::vector<graph::ValueId> constants;     ///< what varies, in the order of Slice::constants
+  std::vector<ActivationPlace> activations;  ///< in the order of Slice::activations
+  std::vector<BatchNormPlace> batch_norms;   ///< in the order of SliceResult::batch_norms
+  graph::ValueId logits = graph::kNoValue;   ///< rows of classes before any Softmax; kNoValue: outputs are no classes
+  std::vector<graph::ValueId> features;      ///< compared with a teacher's, in the order of Slice::teacher_features
 };
 
 /// One slice of a batch, and what its answers are measured by. All tensors f32 unless inputs have another type.

@@ -16,8 +16,9 @@ constexpr const char* kJsonTensor = "nibble.training";
 void write_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint) {
   const std::string text = io::to_text(checkpoint.json, 0);
   std::vector<io::NamedTensor> all = checkpoint.tensors;
-  all.push_back({kJsonTensor, tensor::Tensor::of<uint8_t>({static_cast<int64_t>(text.size())},
-                                                          {reinterpret_cast<const uint8_t*>(text.data()), text.size()})});
+  all.push_back(
+      {kJsonTensor, tensor::Tensor::of<uint8_t>({static_cast<int64_t>(text.size())},
+                                                {reinterpret_cast<const uint8_t*>(text.data()), text.size()})});
   uint64_t bytes = 0;
   for (const auto& t : all) bytes += t.tensor.bytes().size();
   base::AtomicFile file(path, true, {}, bytes);

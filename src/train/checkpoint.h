@@ -24,6 +24,7 @@ Checkpoint read_checkpoint(const std::filesystem::path& path, const base::Limits
 /// Tensors whose names start with `prefix`, which is taken off.
 std::vector<io::NamedTensor> with_prefix(const std::vector<io::NamedTensor>& tensors, const std::string& prefix);
 /// Deep copies of `tensors` with `prefix` put before their names, added to `to`.
-void add_copies(std::vector<io::NamedTensor>& to, const std::vector<io::NamedTensor>& tensors, const std::string& prefix);
+void add_copies(std::vector<io::NamedTensor>& to, const std::vector<io::NamedTensor>& tensors,
+                const std::string& prefix);
 
 }  // namespace nibble::train

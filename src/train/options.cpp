@@ -13,10 +13,8 @@ struct Name {
   const char* name;
   T value;
 };
-constexpr auto kQuantizers = std::to_array<Name<Quantizer>>({{"lsq", Quantizer::kLsq},
-                                                             {"lsq+", Quantizer::kLsqPlus},
-                                                             {"pact", Quantizer::kPact},
-                                                             {"ste", Quantizer::kSte}});
+constexpr auto kQuantizers = std::to_array<Name<Quantizer>>(
+    {{"lsq", Quantizer::kLsq}, {"lsq+", Quantizer::kLsqPlus}, {"pact", Quantizer::kPact}, {"ste", Quantizer::kSte}});
 constexpr auto kGraduals = std::to_array<Name<Gradual>>({{"none", Gradual::kNone},
                                                          {"activations", Gradual::kActivations},
                                                          {"bits", Gradual::kBits},

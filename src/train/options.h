@@ -42,9 +42,9 @@ struct Options {
   double temperature = 2;
   double features = 0;  ///< weight of its values at the ends of blocks
   double label_smoothing = 0;
-  double damping = 0;     ///< rises over the last three quarters
+  double damping = 0;  ///< rises over the last three quarters
   double kurtosis = 0;
-  double freeze = 0;      ///< frequency of turning back from which a weight's code is fixed at the end; 0: never
+  double freeze = 0;        ///< frequency of turning back from which a weight's code is fixed at the end; 0: never
   double averaging = 0.99;  ///< running averages of all parameters, which are what is validated and written; 0: none
 
   Augmentation augmentation;

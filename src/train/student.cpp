@@ -268,8 +268,9 @@ void Student::finish_step(std::span<const SliceResult> slices, const Oscillation
     const int highest = (1 << a.bits) - 1;
     const float old_low = -a.first_scale * static_cast<float>(a.first_zero),
                 old_high = a.first_scale * static_cast<float>(highest - a.first_zero);
-    const auto p = fit::params_from_range(old_low + kRangeMomentum * (low - old_low),
-                                          old_high + kRangeMomentum * (high - old_high), quant::activation_grid(a.bits));
+    const auto p =
+        fit::params_from_range(old_low + kRangeMomentum * (low - old_low),
+                               old_high + kRangeMomentum * (high - old_high), quant::activation_grid(a.bits));
     a.first_scale = p.scale;
     a.first_zero = p.zero;
   }
@@ -329,22 +330,19 @@ void Student::swap_averages() {
 }
 
 void Student::set_bits(int weight_bits, int activation_bits) {
-  for (TrainedWeight& w : weights_)
-    w.set_fineness(weight_bits == 16 ? 0 : weight_bits == 8 && w.bits() == 4 ? 17 : 1);
+  for (TrainedWeight& w : weights_) w.set_fineness(weight_bits == 16 ? 0 : weight_bits == 8 && w.bits() == 4 ? 17 : 1);
   activation_bits_ = activation_bits;
 }
 
 void Student::refit_weights(const quant::Scheme& scheme, base::ThreadPool& pool) {
   for (TrainedWeight& w : weights_) w.refit(scheme, pool);
-  averages_.clear();  // of scales that meant something else
 }
 
 Graph Student::float_activations() const {
   Graph g = graph_;
   const auto values = constants();
   for (size_t i = 0; i < weight_values_.size(); ++i) g.value(weight_values_[i]).constant = values[i];
-  for (size_t i = 0; i < others_.size(); ++i)
-    g.value(others_[i].value).constant = values[weight_values_.size() + i];
+  for (size_t i = 0; i < others_.size(); ++i) g.value(others_[i].value).constant = values[weight_values_.size() + i];
   for (const Activation& a : activations_) g.replace_uses(a.place.result, a.place.source);
   g.compact();
   g.metadata.erase("nibble.scheme");
@@ -388,10 +386,26 @@ Graph Student::graph() const {
     const Node& node = g.node(a.place.quantize);
     g.value(node.input(1)).constant = Tensor::scalar<float>(grid.scale);
     const auto zero = static_cast<int8_t>(static_cast<uint8_t>(grid.zero));
-    g.value(node.input(2)).constant =
-        a.bits == 4 ? codec::pack(DType::uint4, {}, {&zero, 1}) : Tensor::scalar<uint8_t>(static_cast<uint8_t>(grid.zero));
+    g.value(node.input(2)).constant = a.bits == 4 ? codec::pack(DType::uint4, {}, {&zero, 1})
+                                                  : Tensor::scalar<uint8_t>(static_cast<uint8_t>(grid.zero));
   }
   return g;
+}
+
+std::vector<std::string> Student::parameter_names() const {
+  std::vector<std::string> weights, others, scales, activations;
+  for (const TrainedWeight& w : weights_) {
+    weights.push_back(w.name());
+    scales.push_back("scale of " + w.name());
+    if (w.zero) scales.push_back("zero point of " + w.name());
+  }
+  for (const Other& o : others_) others.push_back(o.name);
+  for (const Activation& a : activations_) {
+    activations.push_back("scale of " + a.name);
+    activations.push_back("zero point of " + a.name);
+  }
+  for (const auto* more : {&others, &scales, &activations}) weights.insert(weights.end(), more->begin(), more->end());
+  return weights;
 }
 
 int64_t Student::parameter_count() const {

@@ -44,10 +44,13 @@ class Student {
   /// One group a kind. The tensors are the student's own: an optimiser changes them in place.
   std::vector<ParameterGroup> parameters() const;
   /// Gradients of the parameters, group by group: the slices' are added in their order.
-  std::vector<tensor::Tensor> gradients(std::span<const SliceResult> slices, const Regularisation& regularisation) const;
+  std::vector<tensor::Tensor> gradients(std::span<const SliceResult> slices,
+                                        const Regularisation& regularisation) const;
   /// After a step: oscillations, running statistics of batch normalisation, averages.
   void finish_step(std::span<const SliceResult> slices, const Oscillation& oscillation, double averaging);
 
+  /// Averages begin anew.
+  void forget_averages() { averages_.clear(); }
   /// Every parameter's running average takes its place, and gives it back.
   void swap_averages();
 
@@ -68,6 +71,8 @@ class Student {
   /// The quantized network as it is now, with exactly these codes and scales.
   graph::Graph graph() const;
 
+  /// What each of parameters() belongs to, for messages, in their order.
+  std::vector<std::string> parameter_names() const;
   int64_t parameter_count() const;
   int64_t weight_count() const;
   int64_t frozen() const;

@@ -48,7 +48,7 @@ struct Outcome {
   graph::Graph graph;  ///< quantized (or float, where floats were trained): the best epoch's
   std::vector<Epoch> epochs;
   int64_t best_epoch = 0;
-  std::string score_name;                 ///< "top-1"
+  std::string score_name;                            ///< "top-1"
   std::optional<double> teacher_score, start_score;  ///< of the float network, and of the quantized one before training
   std::string teacher_text, start_text;
   std::string stopped;  ///< why training ended early; empty if it did not

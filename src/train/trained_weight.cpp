@@ -64,10 +64,10 @@ TrainedWeight::TrainedWeight(const quant::LayerPlan& layer, const Tensor& master
       per_tensor_(layer.per_tensor),
       rule_(rule) {
   if (!grid_.format->uniform())
-    base::fail_unsupported("tensor " + base::in_quotes(name_),
-                           "training learns grids of evenly spaced levels, " + std::string(grid_.format->name) +
-                               " is none",
-                           "use int4 or uint4");
+    base::fail_unsupported(
+        "tensor " + base::in_quotes(name_),
+        "training learns grids of evenly spaced levels, " + std::string(grid_.format->name) + " is none",
+        "use int4 or uint4");
   const auto w = master.values<float>();
   std::vector<double> squares(static_cast<size_t>(rows_));
   double all = 0;
@@ -193,8 +193,8 @@ void TrainedWeight::refit(const quant::Scheme& scheme, base::ThreadPool& pool) {
   }
   fit::ClipOptions options;
   options.percentile = scheme.percentile;
-  start_from(fit::quantize_matrix(view, grid_, group_, per_tensor_, *scheme.clip, *scheme.round, options, {}, pool)
-                 .params);
+  start_from(
+      fit::quantize_matrix(view, grid_, group_, per_tensor_, *scheme.clip, *scheme.round, options, {}, pool).params);
 }
 
 void TrainedWeight::cover_range() {
@@ -287,8 +287,8 @@ void TrainedWeight::track(const Oscillation& o) {
   for_each_weight([&](size_t i, size_t row, size_t g) {
     if (frozen_code_[i] != kNotFrozen) return;
     const Group& p = groups[g];
-    const auto code = static_cast<int8_t>(
-        std::nearbyint(std::clamp((u[i] * unit_[row] - p.params.offset) / p.step, p.low, p.high)));
+    const auto code =
+        static_cast<int8_t>(std::nearbyint(std::clamp((u[i] * unit_[row] - p.params.offset) / p.step, p.low, p.high)));
     if (first) {
       last_code_[i] = code;
       mean_code_[i] = code;
@@ -307,8 +307,8 @@ void TrainedWeight::track(const Oscillation& o) {
 
 int64_t TrainedWeight::frozen() const {
   return frozen_code_.empty() ? 0
-                             : static_cast<int64_t>(frozen_code_.size()) -
-                                   std::count(frozen_code_.begin(), frozen_code_.end(), kNotFrozen);
+                              : static_cast<int64_t>(frozen_code_.size()) -
+                                    std::count(frozen_code_.begin(), frozen_code_.end(), kNotFrozen);
 }
 
 double TrainedWeight::oscillating() const {

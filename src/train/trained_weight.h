@@ -4,12 +4,12 @@
 #include <string>
 #include <vector>
 
+#include "codec/format.h"
 #include "fit/grid.h"
 #include "fit/quantize.h"
 #include "io/named_tensor.h"
 #include "quant/plan/plan.h"
 #include "tensor/tensor.h"
-#include "codec/format.h"
 #include "train/fake_quantize.h"
 
 namespace nibble::train {
@@ -68,7 +68,8 @@ class TrainedWeight {
   /// Share of weights whose code turns back in more than one of fifty steps.
   double oscillating() const;
 
-  /// All that changes, named after `prefix`, for a checkpoint; and back. Throws Error(kMalformed) where it does not fit.
+  /// All that changes, named after `prefix`, for a checkpoint; and back. Throws Error(kMalformed) where it does not
+  /// fit.
   void save(const std::string& prefix, std::vector<io::NamedTensor>& to) const;
   void load(const std::string& prefix, const std::map<std::string, tensor::Tensor>& from);
 

@@ -113,7 +113,8 @@ void write_safetensors(const std::vector<NamedTensor>& tensors, const std::funct
   Json::Object header;
   int64_t at = 0;
   for (const NamedTensor& t : tensors) {
-    const auto row = std::find_if(kTypes.begin(), kTypes.end(), [&](const Row& r) { return t.tensor.dtype() == r.dtype; });
+    const auto row =
+        std::find_if(kTypes.begin(), kTypes.end(), [&](const Row& r) { return t.tensor.dtype() == r.dtype; });
     if (row == kTypes.end() || t.tensor.quantization())
       base::fail_unsupported("tensor " + base::in_quotes(t.name), "has elements that safetensors does not know");
     Json::Array shape;

@@ -58,12 +58,12 @@ class TorchAutograd final : public Autograd {
   at::Tensor loss(const std::vector<at::Tensor>& values, const Slice& slice, SliceResult& result) const;
 
   TrainableGraph t_;
-  std::vector<at::Tensor> constants_;          ///< by value; those that do not vary
-  std::vector<const Gradient*> gradients_;     ///< by node
-  std::map<NodeId, size_t> place_of_node_;     ///< QuantizeLinear -> its place
+  std::vector<at::Tensor> constants_;       ///< by value; those that do not vary
+  std::vector<const Gradient*> gradients_;  ///< by node
+  std::map<NodeId, size_t> place_of_node_;  ///< QuantizeLinear -> its place
   std::map<NodeId, size_t> norm_of_node_;
-  std::vector<bool> skipped_;                  ///< by node: a DequantizeLinear whose place does its work
-  std::vector<NodeId> last_reader_;            ///< by value; values that outputs and losses want have none
+  std::vector<bool> skipped_;        ///< by node: a DequantizeLinear whose place does its work
+  std::vector<NodeId> last_reader_;  ///< by value; values that outputs and losses want have none
 };
 
 TorchAutograd::TorchAutograd(TrainableGraph trainable) : t_(std::move(trainable)) {
@@ -96,8 +96,9 @@ TorchAutograd::TorchAutograd(TrainableGraph trainable) : t_(std::move(trainable)
   }
   if (count)
     base::fail_unsupported(
-        "", "training cannot follow " + std::to_string(count) + (count == 1 ? " node: " : " nodes: ") + missing +
-                (count > 5 ? ", ..." : ""),
+        "",
+        "training cannot follow " + std::to_string(count) + (count == 1 ? " node: " : " nodes: ") + missing +
+            (count > 5 ? ", ..." : ""),
         "operators with gradients are listed in docs/support.md; quantize without training, or train the part of the "
         "network before it");
 }
@@ -217,9 +218,8 @@ SliceResult TorchAutograd::run(const Slice& slice, bool backward) const {
   if (!backward || !total.defined()) return result;
   const auto gradients = torch::autograd::grad({total}, leaves, {}, false, false, true);
   for (size_t i = 0; i < t_.constants.size(); ++i)
-    result.constants.push_back(gradients[i].defined()
-                                   ? from_torch(gradients[i])
-                                   : tensor::Tensor(tensor::DType::f32, slice.constants[i].shape()));
+    result.constants.push_back(gradients[i].defined() ? from_torch(gradients[i])
+                                                      : tensor::Tensor(tensor::DType::f32, slice.constants[i].shape()));
   for (size_t i = 0; i < t_.activations.size(); ++i) {
     const at::Tensor& scale = gradients[t_.constants.size() + 2 * i];
     const at::Tensor& zero = gradients[t_.constants.size() + 2 * i + 1];

@@ -65,9 +65,7 @@ class TorchOptimizer : public Optimizer {
 
  protected:
   using Parameters = std::vector<at::Tensor>;
-  static std::string key_of(const at::Tensor& p) {
-    return c10::guts::to_string(p.unsafeGetTensorImpl());
-  }
+  static std::string key_of(const at::Tensor& p) { return c10::guts::to_string(p.unsafeGetTensorImpl()); }
   std::string key(size_t i) const { return key_of(parameters_[i]); }
   at::Tensor like_parameter(const tensor::Tensor& t, size_t i) const {
     if (t.elements() != parameters_[i].numel() || t.dtype() != tensor::DType::f32)

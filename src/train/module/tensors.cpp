@@ -58,7 +58,8 @@ DType type_of(at::ScalarType type) {
 at::Tensor to_torch(const tensor::Tensor& t) {
   NIBBLE_INVARIANT(!t.quantization());
   auto* data = const_cast<std::byte*>(t.bytes().data());  // torch has no view of constant bytes
-  return at::from_blob(data, t.shape(), [t](void*) {}, at::TensorOptions(type_of(t.dtype())));
+  return at::from_blob(
+      data, t.shape(), [t](void*) {}, at::TensorOptions(type_of(t.dtype())));
 }
 
 tensor::Tensor from_torch(const at::Tensor& t) {

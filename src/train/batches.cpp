@@ -1,0 +1,62 @@
+#include "train/batches.h"
+
+#include <numeric>
+
+#include "base/error.h"
+#include "base/random.h"
+
+namespace nibble::train {
+namespace {
+
+/// Rows [begin, begin + count) of a tensor, as a view.
+tensor::Tensor rows(const tensor::Tensor& t, int64_t begin, int64_t count) {
+  tensor::Shape shape = t.shape();
+  const auto row = static_cast<int64_t>(t.bytes().size()) / std::max<int64_t>(1, shape[0]);
+  shape[0] = count;
+  return {t.dtype(), shape, t.bytes().subspan(static_cast<size_t>(begin * row), static_cast<size_t>(count * row)),
+          std::make_shared<tensor::Tensor>(t)};
+}
+
+}  // namespace
+
+std::vector<int64_t> order_of_epoch(int64_t samples, uint64_t seed, int64_t epoch) {
+  std::vector<int64_t> order(static_cast<size_t>(samples));
+  std::iota(order.begin(), order.end(), int64_t{0});
+  base::Random random(seed, 0x0E70C000u + static_cast<uint64_t>(epoch));
+  for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
+  return order;
+}
+
+Batches::Batches(const data::Dataset& data, const Options& options, Teacher* teacher, int64_t slice,
+                 base::ThreadPool& pool)
+    : data_(data), options_(options), teacher_(teacher), slice_(slice), pool_(pool) {
+  if (data.preprocessing()) form_ = pixel_form(*data.preprocessing());
+}
+
+Batches::Batch Batches::make(std::span<const int64_t> indices, int64_t epoch) {
+  Batch b;
+  b.data = data_.batch(indices, pool_);
+  if (b.data.empty()) return b;
+  if (options_.augmentation != Augmentation{})
+    augment(b.data.inputs.at(0), form_, options_.augmentation, options_.seed, b.data.indices, epoch, pool_);
+  if (teacher_) b.answers = teacher_->answer(b.data.inputs);
+  inputs_.clear();
+  const int64_t size = b.data.size();
+  for (int64_t begin = 0; begin < size; begin += slice_) {
+    const int64_t count = std::min(slice_, size - begin);
+    inputs_.emplace_back();
+    for (const auto& t : b.data.inputs) inputs_.back().push_back(rows(t, begin, count));
+    Slice s;
+    s.batch = size;
+    if (data_.has_labels())
+      s.labels = std::span(b.data.labels).subspan(static_cast<size_t>(begin), static_cast<size_t>(count));
+    for (const auto& t : b.answers.outputs)
+      if (t.rank() > 0 && t.shape()[0] == size) s.teacher.push_back(rows(t, begin, count));
+    for (const auto& t : b.answers.features) s.teacher_features.push_back(rows(t, begin, count));
+    b.slices.push_back(std::move(s));
+  }
+  for (size_t i = 0; i < b.slices.size(); ++i) b.slices[i].inputs = inputs_[i];
+  return b;
+}
+
+}  // namespace nibble::train
