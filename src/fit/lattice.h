@@ -23,9 +23,9 @@ struct Lattice {
 };
 
 /// Recognises a matrix whose values are already levels of `grid`, up to the rounding of the floats that they were kept
-/// as: a network that was trained for 4 bits elsewhere. A group is `group` consecutive columns of a row (0: the row), or
-/// the matrix (`per_tensor`). Every group must be scale * (code - zero) (map minmax: scale * code + offset) with scales
-/// above 0, zero points and codes that the grid has.
+/// as: a network that was trained for 4 bits elsewhere. A group is `group` consecutive columns of a row (0: the row),
+/// or the matrix (`per_tensor`). Every group must be scale * (code - zero) (map minmax: scale * code + offset) with
+/// scales above 0, zero points and codes that the grid has.
 ///
 /// Scales are searched among those that the rounding leaves: first for one in the grid's own type that gives back every
 /// bit, then for such an f32, then for any. Where few levels leave a choice (a group of {0, a}) the finest step that

@@ -48,7 +48,8 @@ Made make(const char* format, Map map, ScaleType stored_as, int64_t group, bool 
   base::Random random(seed);
   const int64_t groups = per_tensor ? 1 : m.rows * ((m.columns + m.length() - 1) / m.length());
   for (int64_t i = 0; i < groups; ++i) {
-    const int zero = map == Map::kAffine ? m.grid.lowest_code() + static_cast<int>(random.below(16)) : m.grid.fixed_zero();
+    const int zero =
+        map == Map::kAffine ? m.grid.lowest_code() + static_cast<int>(random.below(16)) : m.grid.fixed_zero();
     const auto offset = map == Map::kMinmax ? static_cast<float>(-0.3 * random.uniform()) : 0.0f;
     m.params.push_back(m.grid.storable({static_cast<float>(0.001 * std::exp(3 * random.normal())), zero, offset}));
     if (map == Map::kMinmax) m.params.back().zero = 0;
@@ -68,7 +69,8 @@ QuantizedMatrix quantize(const Made& m, const Lattice& lattice) {
   base::ThreadPool pool(1);
   Grid grid = m.grid;
   grid.stored_as = lattice.stored_as;
-  return quantize_with_params(m.view(), grid, m.group, m.per_tensor, lattice.params, *find_round_method("nearest"), pool);
+  return quantize_with_params(m.view(), grid, m.group, m.per_tensor, lattice.params, *find_round_method("nearest"),
+                              pool);
 }
 
 struct Case {
@@ -83,7 +85,9 @@ std::string name_of(const testing::TestParamInfo<Case>& row) {
   const Case& c = row.param;
   return std::string(c.format) + "_" + std::string(fit::name_of(c.map)) + "_" +
          (c.stored_as == ScaleType::kF16 ? "f16" : "f32") + "_" +
-         (c.per_tensor ? "tensor" : c.group ? std::to_string(c.group) : "channel");
+         (c.per_tensor ? "tensor"
+          : c.group    ? std::to_string(c.group)
+                       : "channel");
 }
 
 std::vector<Case> all_cases() {
