@@ -41,8 +41,8 @@ Graph network() {
   const auto gp = b.node("GlobalAveragePool", {c2}, "gp");
   const auto flat = b.node("Flatten", {gp}, "flat");
   const auto m = b.node("MatMul", {flat, b.weights("w3", {32, 64})}, "m");
-  auto g = b.finish({b.node("Gemm", {m, b.weights("w4", {10, 64}), b.weights("b4", {10})}, "y",
-                            {{"transB", int64_t{1}}})});
+  auto g =
+      b.finish({b.node("Gemm", {m, b.weights("w4", {10, 64}), b.weights("b4", {10})}, "y", {{"transB", int64_t{1}}})});
   runtime::infer_shapes(g);
   return g;
 }
@@ -105,7 +105,8 @@ const std::vector<std::string> kWeights = {"w1", "w2", "w3", "w4"};
 
 class RoundTrip : public ::testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Schemes, RoundTrip,
-                         ::testing::Values("W4A16:int4,map=symmetric,group=channel", "W4A16:int4,group=channel,clip=minmax",
+                         ::testing::Values("W4A16:int4,map=symmetric,group=channel",
+                                           "W4A16:int4,group=channel,clip=minmax",
                                            "W4A16:int4,map=restricted,group=channel,clip=percentile",
                                            "W4A16:int4,map=symmetric,group=tensor", "W4A16:uint4,map=minmax",
                                            "W4A16:uint4,map=affine,group=32"),
@@ -146,7 +147,8 @@ TEST(Lattice, AffineGroupsThatUseAllCodesComeBackToTheBit) {
     const auto zero_a = codec::unpack(a.quantization()->zero), zero_b = codec::unpack(b.quantization()->zero);
     const auto columns = static_cast<size_t>(a.elements() / a.shape()[0]), groups = (columns + 31) / 32;
     for (size_t i = 0; i < zero_a.size(); ++i) {
-      const size_t first = i / groups * columns + i % groups * 32, count = std::min<size_t>(32, columns - i % groups * 32);
+      const size_t first = i / groups * columns + i % groups * 32,
+                   count = std::min<size_t>(32, columns - i % groups * 32);
       const auto begin = codes_a.begin() + static_cast<int64_t>(first), end = begin + static_cast<int64_t>(count);
       if (*std::min_element(begin, end) != 0 || *std::max_element(begin, end) != 15) continue;
       ++full;
@@ -237,8 +239,8 @@ TEST(Lattice, InTheStyleOfMatMulNBitsToo) {
   EXPECT_EQ(lattice_text(twice.plan), "4 of 4 weights lie on a 4-bit lattice already: kept as they are");
   for (const std::string& name : kWeights) {
     expect_same_bytes(constant(once.graph, name), constant(twice.graph, name), name);
-    expect_same_bytes(constant(once.graph, name).quantization()->scale, constant(twice.graph, name).quantization()->scale,
-                      name);
+    expect_same_bytes(constant(once.graph, name).quantization()->scale,
+                      constant(twice.graph, name).quantization()->scale, name);
   }
 }
 
