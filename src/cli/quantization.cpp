@@ -125,7 +125,7 @@ PlannedQuantization plan_quantization(const Network& network, const Quantization
 
   PlannedQuantization q;
   q.graph = network.graph;
-  const std::vector<std::string> prepared = quant::prepare(q.graph, scheme.preparations);
+  const std::vector<std::string> prepared = quant::prepare(q.graph, scheme.preparations, flags.keep_normalizations);
   quant::PlanOptions options;
   options.allow_fallback = flags.allow_fallback;
   options.zero_nonfinite = flags.nonfinite == "zero";

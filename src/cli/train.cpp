@@ -9,6 +9,7 @@
 #include "cli/version.h"
 #include "model/save.h"
 #include "quant/prepare/prepare.h"
+#include "train/batch_norm.h"
 #include "train/initialize.h"
 #include "train/train.h"
 
@@ -51,8 +52,8 @@ Split open_split(const Flags& flags, const Network& network, Context& context) {
   const bool percent = *end == '%';
   if (end == flags.validation.c_str() || *(percent ? end + 1 : end) != '\0' || !(number > 0) ||
       (!percent && number != std::floor(number)))
-    base::fail_usage("--val", "takes a share (5%), a number of samples, data, or none, not " +
-                                  base::in_quotes(flags.validation));
+    base::fail_usage(
+        "--val", "takes a share (5%), a number of samples, data, or none, not " + base::in_quotes(flags.validation));
   // One shuffle of all samples: its front is kept for validation.
   DataFlags chosen = flags.data;
   if (!chosen.seed) chosen.seed = flags.options.seed;
@@ -72,10 +73,11 @@ Split open_split(const Flags& flags, const Network& network, Context& context) {
 }
 
 void run(Flags flags, Context& context) {
-  context.start({flags.network, flags.data_path, flags.quantization.calibration_data, flags.quantization.ranges,
-                 flags.resume});
+  context.start(
+      {flags.network, flags.data_path, flags.quantization.calibration_data, flags.quantization.ranges, flags.resume});
   if (model::is_language_model(flags.network))
-    base::fail_unsupported(base::printable(flags.network.string(), 400), "is a language model, and nibble trains networks from ONNX",
+    base::fail_unsupported(base::printable(flags.network.string(), 400),
+                           "is a language model, and nibble trains networks from ONNX",
                            "nibble quantize, with --calib TEXT");
   if (flags.output.empty()) base::fail_usage("-o", "the output file is missing", "add -o FILE");
   train::Options& options = flags.options;
@@ -112,6 +114,12 @@ void run(Flags flags, Context& context) {
                                                       count_text(count), options.seed));
   }
   const Split split = open_split(flags, network, context);
+  if (options.batch_norm != train::BatchNorm::kFold) {
+    flags.quantization.keep_normalizations = true;
+    if (const int64_t turned = train::make_scales_positive(network.graph))
+      context.console->line("batch norm",
+                            fmt::format("{} channels turned around, so that every scale is positive", turned));
+  }
   if (flags.quantization.calibration_data.empty() && flags.quantization.ranges.empty())
     flags.quantization.calibration_data = flags.data_path;
   PlannedQuantization q = plan_quantization(network, flags.quantization, flags.data, false, context);
@@ -143,13 +151,15 @@ void run(Flags flags, Context& context) {
   if (!flags.log.empty()) log = std::make_unique<base::AtomicFile>(flags.log, context.force);
   train::Watch watch;
   watch.progress = context.console.get();
-  watch.checkpoint = flags.checkpoint.empty() ? std::filesystem::path(flags.output.string() + ".checkpoint") : flags.checkpoint;
+  watch.checkpoint =
+      flags.checkpoint.empty() ? std::filesystem::path(flags.output.string() + ".checkpoint") : flags.checkpoint;
   watch.resume = flags.resume;
   watch.on_start = [&](const train::Forecast& f) {
-    context.console->line("", fmt::format("{} samples, {} to validate with · {} steps · {} parameters · about {}, {} of memory",
-                                          count_text(f.samples), count_text(split.validation ? split.validation->size() : 0),
-                                          count_text(f.steps), count_text(f.parameters), seconds_text(f.seconds),
-                                          bytes_text(f.memory_bytes)));
+    context.console->line(
+        "", fmt::format("{} samples, {} to validate with · {} steps · {} parameters · about {}, {} of memory",
+                        count_text(f.samples), count_text(split.validation ? split.validation->size() : 0),
+                        count_text(f.steps), count_text(f.parameters), seconds_text(f.seconds),
+                        bytes_text(f.memory_bytes)));
     if (!f.start_text.empty())
       context.console->line("", fmt::format("{} on validation: float {}, quantized before training {}", f.score_name,
                                             f.teacher_text, f.start_text));
@@ -160,7 +170,7 @@ void run(Flags flags, Context& context) {
     if (e.score) text += fmt::format("   validation {}", e.score_text);
     if (e.frozen) text += fmt::format("   {} weights fixed", count_text(e.frozen));
     text += fmt::format("   {} left", seconds_text(e.seconds / static_cast<double>(e.epoch) *
-                                                       static_cast<double>(options.epochs - e.epoch)));
+                                                   static_cast<double>(options.epochs - e.epoch)));
     context.console->line("epoch", text);
     if (log) log->write(io::to_text(train::to_json(e), 0) + "\n");
   };
@@ -177,9 +187,9 @@ void run(Flags flags, Context& context) {
   save.inputs = {flags.network};
   save.producer = std::string("nibble ") + version();
   const model::SaveResult saved = model::save(result, flags.output, save);
-  context.console->line("write", fmt::format("{}   {}   epoch {}   checked by reading it back", flags.output.string(),
-                                             bytes_text(static_cast<int64_t>(saved.file_bytes + saved.data_bytes)),
-                                             outcome.best_epoch));
+  context.console->line(
+      "write", fmt::format("{}   {}   epoch {}   checked by reading it back", flags.output.string(),
+                           bytes_text(static_cast<int64_t>(saved.file_bytes + saved.data_bytes)), outcome.best_epoch));
   if (log) log->commit();
   std::error_code none;
   if (flags.checkpoint.empty()) std::filesystem::remove(watch.checkpoint, none);
@@ -194,37 +204,65 @@ void add_train(CLI::App& app, Context& context) {
   command->add_option("network", flags->network, "the float network (ONNX)")->required();
   command->add_option("-o,--output", flags->output, "the file to write")->type_name("FILE");
   command->add_option("--data", flags->data_path, "what to train on")->required()->type_name("DATA");
-  command->add_option("--val", flags->validation, "what validates every epoch: a share of the data (default 5%), a number of samples, data of its own, or none")->type_name("WHAT");
+  command
+      ->add_option(
+          "--val", flags->validation,
+          "what validates every epoch: a share of the data (default 5%), a number of samples, data of its own, or none")
+      ->type_name("WHAT");
   command->add_option("--task", flags->task, "how validation is scored, as for nibble eval")->type_name("TASK");
   add_quantization_flags(*command, flags->quantization, "W4A4");
   command->add_flag("--float", flags->floats, "train floats, in exactly the same way: what training alone gives");
-  command->add_flag("--from-scratch", flags->from_scratch, "forget what the network has learned and start from random weights");
+  command->add_flag("--from-scratch", flags->from_scratch,
+                    "forget what the network has learned and start from random weights");
   command->add_option("--epochs", o.epochs, "passes over the data (default 10)")->type_name("N");
   command->add_option("--batch", o.batch, "samples a step (default 128)")->type_name("N");
-  command->add_option("--slice", o.slice, "samples that go through the network at once, a thread (default 32)")->type_name("N");
+  command->add_option("--slice", o.slice, "samples that go through the network at once, a thread (default 32)")
+      ->type_name("N");
   command->add_option("--seed", o.seed, "of everything random (default 0)")->type_name("N");
   command->add_option("--optimizer", flags->optimizer, "adam (default) or sgd")->type_name("NAME");
-  command->add_option("--learning-rate", flags->learning_rate, "relative to each tensor's size (default 0.002)")->type_name("R");
+  command->add_option("--learning-rate", flags->learning_rate, "relative to each tensor's size (default 0.002)")
+      ->type_name("R");
   command->add_option("--warm-up", o.warm_up, "share of the steps in which it rises (default 0.05)")->type_name("S");
   command->add_option("--scale-rate", o.scale_rate, "the same for scales, as a factor (default 1)")->type_name("F");
   command->add_option("--momentum", o.momentum, "of sgd (default 0.9)")->type_name("M");
   command->add_option("--weight-decay", o.weight_decay, "pulls weights to zero (default 0)")->type_name("W");
-  command->add_option("--clip-gradient", o.clip_gradient, "largest norm of all gradients together (default 0: none)")->type_name("N");
+  command->add_option("--clip-gradient", o.clip_gradient, "largest norm of all gradients together (default 0: none)")
+      ->type_name("N");
   command->add_option("--quantizer", flags->quantizer, "lsq (default), lsq+, pact or ste")->type_name("NAME");
-  command->add_option("--gradual", flags->gradual, "a stage before the last: none (default), activations (floats), bits (8), float; NAME:SHARE of the epochs")->type_name("NAME");
+  command
+      ->add_option(
+          "--gradual", flags->gradual,
+          "a stage before the last: none (default), activations (floats), bits (8), float; NAME:SHARE of the epochs")
+      ->type_name("NAME");
   command->add_option("--batch-norm", flags->batch_norm, "fold (default), follow or freeze")->type_name("WHAT");
-  command->add_option("--reestimate", o.reestimate_batches, "batches for its statistics at the end (default 0)")->type_name("N");
-  command->add_option("--distill", flags->distillation, "weight of the float network's answers, labels have the rest (default 0.7)")->type_name("W");
+  command->add_option("--reestimate", o.reestimate_batches, "batches for its statistics at the end (default 0)")
+      ->type_name("N");
+  command
+      ->add_option("--distill", flags->distillation,
+                   "weight of the float network's answers, labels have the rest (default 0.7)")
+      ->type_name("W");
   command->add_option("--temperature", o.temperature, "of both distributions there (default 2)")->type_name("T");
-  command->add_option("--distill-features", o.features, "weight of its values at the ends of blocks (default 0)")->type_name("W");
+  command->add_option("--distill-features", o.features, "weight of its values at the ends of blocks (default 0)")
+      ->type_name("W");
   command->add_option("--label-smoothing", o.label_smoothing, "(default 0)")->type_name("S");
-  command->add_option("--damping", o.damping, "pulls weights to their levels, more and more (default 0)")->type_name("W");
+  command->add_option("--damping", o.damping, "pulls weights to their levels, more and more (default 0)")
+      ->type_name("W");
   command->add_option("--kurtosis", o.kurtosis, "pulls weights to an even distribution (default 0)")->type_name("W");
-  command->add_option("--freeze", o.freeze, "fix the codes of weights that turn back more often (default 0: never)")->type_name("F");
-  command->add_option("--average", o.averaging, "running averages of all parameters (default 0.99; 0: none)")->type_name("M");
-  command->add_option("--augment", flags->augmentation, "random changes of images: crop=4,flip,colour=0.2 (default none)")->type_name("LIST");
-  command->add_option("--patience", o.patience, "stop after so many epochs without a better validation (default 0: never)")->type_name("N");
-  command->add_option("--checkpoint", flags->checkpoint, "where to keep what a stopped training can go on from (default OUTPUT.checkpoint, removed at the end)")->type_name("FILE");
+  command->add_option("--freeze", o.freeze, "fix the codes of weights that turn back more often (default 0: never)")
+      ->type_name("F");
+  command->add_option("--average", o.averaging, "running averages of all parameters (default 0.99; 0: none)")
+      ->type_name("M");
+  command
+      ->add_option("--augment", flags->augmentation, "random changes of images: crop=4,flip,colour=0.2 (default none)")
+      ->type_name("LIST");
+  command
+      ->add_option("--patience", o.patience, "stop after so many epochs without a better validation (default 0: never)")
+      ->type_name("N");
+  command
+      ->add_option(
+          "--checkpoint", flags->checkpoint,
+          "where to keep what a stopped training can go on from (default OUTPUT.checkpoint, removed at the end)")
+      ->type_name("FILE");
   command->add_option("--resume", flags->resume, "go on from a checkpoint")->type_name("FILE");
   command->add_option("--log", flags->log, "write a line of JSON an epoch")->type_name("FILE");
   add_data_flags(*command, flags->data);
