@@ -28,14 +28,10 @@ constexpr float kRangeMomentum = 0.1f;    // of the ranges that straight-through
 /// Inputs of an operator that are learned where they are float constants. Products' weights that are quantized are not
 /// among them: those are TrainedWeights.
 std::vector<size_t> learned_inputs(const Node& node) {
-  if (!node.domain.empty()) return {};
-  if (node.op == "Conv" || node.op == "ConvTranspose" || node.op == "Gemm") return {1, 2};
-  if (node.op == "MatMul") return {1};
-  if (node.op == "BatchNormalization" || node.op == "LayerNormalization" || node.op == "InstanceNormalization" ||
-      node.op == "GroupNormalization")
-    return {1, 2};
-  if (node.op == "RMSNormalization" || node.op == "PRelu") return {1};
-  if (node.op == "LSTM" || node.op == "GRU" || node.op == "RNN") return {1, 2, 3};
+#define NIBBLE_GRADIENT(function, name, ...) \
+  if (node.is(name)) return {__VA_ARGS__};
+#include "train/gradients.def"
+#undef NIBBLE_GRADIENT
   return {};
 }
 

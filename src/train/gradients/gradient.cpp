@@ -6,7 +6,7 @@ namespace nibble::train {
 
 std::span<const Gradient> all_gradients() {
   static const auto table = std::to_array<Gradient>({
-#define NIBBLE_GRADIENT(function, onnx_name) {onnx_name, "", follow_##function},
+#define NIBBLE_GRADIENT(function, onnx_name, ...) {onnx_name, "", follow_##function},
 #include "train/gradients.def"
 #undef NIBBLE_GRADIENT
   });

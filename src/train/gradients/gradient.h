@@ -50,7 +50,7 @@ class Step {
   std::vector<at::Tensor> outputs_;
 };
 
-#define NIBBLE_GRADIENT(function, onnx_name) void follow_##function(Step&);
+#define NIBBLE_GRADIENT(function, onnx_name, ...) void follow_##function(Step&);
 #include "train/gradients.def"
 #undef NIBBLE_GRADIENT
 
