@@ -40,7 +40,8 @@ std::vector<Pair> pairs(const Graph& g) {
     const Node& conv = g.node(from);
     if (!own(conv.input(1)) || (conv.input(2) != kNoValue && !own(conv.input(2)))) continue;
     bool all = true;
-    for (size_t i = 1; i < 5; ++i) all = all && own(norm.input(i)) && g.value(norm.input(i)).constant.dtype() == DType::f32;
+    for (size_t i = 1; i < 5; ++i)
+      all = all && own(norm.input(i)) && g.value(norm.input(i)).constant.dtype() == DType::f32;
     if (all) found.push_back({from, id});
   }
   return found;
