@@ -52,8 +52,8 @@ std::string epoch_text(const train::Epoch& e, int64_t epochs) {
   if (e.bits != "full/full") text += fmt::format("   (weights/activations: {})", e.bits);
   if (e.frozen) text += fmt::format("   {} weights fixed", count_text(e.frozen));
   if (e.epoch < epochs)
-    text += fmt::format("   {} left", seconds_text(e.seconds / static_cast<double>(e.epoch) *
-                                                   static_cast<double>(epochs - e.epoch)));
+    text += fmt::format("   {} left",
+                        seconds_text(e.seconds / static_cast<double>(e.epoch) * static_cast<double>(epochs - e.epoch)));
   return text;
 }
 
@@ -90,14 +90,17 @@ eval::Page training_page(const train::Outcome& o, const train::Options& options,
   page.two = true;
   page.lead = verdict(o);
   if (!page.lead.empty()) page.lead += ".";
-  page.notes = {"Validation was not trained on, but chose the epoch. What the network is worth is measured on other data, by nibble eval."};
+  page.notes = {
+      "Validation was not trained on, but chose the epoch. What the network is worth is measured on other data, by "
+      "nibble eval."};
   page.bars = {eval::size_bar(float_bytes, bytes)};
   if (o.final_score && o.start_score)
     page.bars.push_back({o.score_name + ", validation", fmt::format("from {} to {}", o.start_text, o.final_text),
                          *o.start_score, *o.final_score, 1.0, o.start_text, o.final_text});
   page.bill = {{"file", bytes_text(float_bytes), bytes_text(bytes),
                 eval::ratio_text(static_cast<double>(float_bytes), static_cast<double>(bytes), "smaller", "larger")}};
-  if (o.final_score) page.bill.push_back({o.score_name + " (validation)", o.start_text, o.final_text, "float " + o.teacher_text});
+  if (o.final_score)
+    page.bill.push_back({o.score_name + " (validation)", o.start_text, o.final_text, "float " + o.teacher_text});
   page.facts = {{"scheme", quant::to_text(plan.scheme)}, {"training", train::to_text(options)}};
   page.facts.push_back({"epoch written", fmt::format("{} of {}", o.best_epoch, o.epochs.size())});
   if (!o.stopped.empty()) page.facts.push_back({"stopped", o.stopped});

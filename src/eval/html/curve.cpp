@@ -45,8 +45,8 @@ std::string curve(const PageCurve& c) {
                                 escaped(c.title + ": " + c.caption));
   for (double v = least; v <= most + step / 2; v += step)
     svg += fmt::format(
-        "<path class=\"axis\" d=\"M{} {:.1f}H{}\"/><text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{:.4g}{}</text>", kLeft,
-        py(v), kRight, kLeft - 6, py(v) + 4, std::fabs(v) < step / 1e6 ? 0.0 : v, escaped(c.unit));
+        "<path class=\"axis\" d=\"M{} {:.1f}H{}\"/><text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{:.4g}{}</text>",
+        kLeft, py(v), kRight, kLeft - 6, py(v) + 4, std::fabs(v) < step / 1e6 ? 0.0 : v, escaped(c.unit));
   const double x_step = std::max(1.0, round_step(last - first, 6));
   for (double v = std::ceil(first / x_step) * x_step; v <= last + 1e-9; v += x_step)
     svg += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{:.4g}</text>", px(v), kBase + 15, v);
