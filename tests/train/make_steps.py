@@ -59,16 +59,16 @@ class Borders:
             self.codes.append(y.detach().to(torch.int64).numpy().copy())
         return straight(v, y)
 
-    def half(self, s):
-        """The nearest float16."""
+    def half(self, first, log_scale):
+        """first * exp(log_scale) as the nearest float16 s; the gradient with respect to log_scale is s, as nibble's formula has it."""
         with torch.no_grad():
-            exact = s.detach().double().numpy()
+            exact = (first * torch.exp(log_scale)).double().numpy()
             y = exact.astype(np.float16)
             other = np.where(y.astype(np.float64) > exact, np.nextafter(y, np.float16(0)), np.nextafter(y, np.float16(np.inf))).astype(np.float64)
             middle = (y.astype(np.float64) + other) / 2
             self.nearest = min(self.nearest, float((np.abs(middle - exact) / exact).min()) / 1e-6)
             self.codes.append(y.copy())
-        return straight(s, torch.from_numpy(y.astype(np.float64)).to(s.dtype))
+        return torch.from_numpy(y.astype(np.float64)).to(first.dtype) * torch.exp(log_scale - log_scale.detach())
 
 
 def fake_quantize(x, s, low, high, rule, borders):
@@ -76,8 +76,11 @@ def fake_quantize(x, s, low, high, rule, borders):
         v = x / s.detach()
         inside = (v >= low) & (v <= high)
         return torch.where(inside, s.detach() * borders.round(torch.clamp(v, low, high)), s * torch.clamp(v, low, high).detach())
+    # Values on an end count as inside, as in LSQ; it matters where Relu made them 0 and the zero point is 0. (torch.clamp shares their
+    # gradient with the end.)
     low, high = (torch.as_tensor(k, dtype=x.dtype) for k in (low, high))
-    return s * borders.round(torch.clamp(x / s, low, high))
+    v = x / s
+    return s * borders.round(torch.where(v < low, low, torch.where(v > high, high, v)))
 
 
 def forward(x, w, b, quantize=lambda name, value: value):
@@ -159,7 +162,7 @@ def train(n, o, dtype):
     def weight(k):
         w = masters[k] * unit[k]
         damp = 1 / math.sqrt(w[0].numel() * HIGHEST)
-        s = by_row(w, borders.half(first[k] * torch.exp(scaled_gradient(scales[k], damp))))
+        s = by_row(w, borders.half(first[k], scaled_gradient(scales[k], damp)))
         return w, s, fake_quantize(w, s, LOWEST, HIGHEST, o["quantizer"], borders)
 
     def rising(step):  # of dampening: half a cosine over the last three quarters

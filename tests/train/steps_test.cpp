@@ -55,7 +55,8 @@ const Json& file() {
   return json;
 }
 
-/// Convolution, depthwise convolution, 1x1 convolution, global average, product: with the numbers that a run starts from.
+/// Convolution, depthwise convolution, 1x1 convolution, global average, product: with the numbers that a run starts
+/// from.
 graph::Graph network(const Json& run) {
   GraphBuilder b;
   const auto weight = [&](const std::string& name, tensor::Shape shape) {
@@ -73,8 +74,7 @@ graph::Graph network(const Json& run) {
   const auto r2 = b.node("Relu", {c2}, "r2");
   const auto c3 = b.node("Conv", {r2, weight("w3", {6, 6, 1, 1}), bias("b3")}, "c3");
   const auto flat = b.node("Flatten", {b.node("GlobalAveragePool", {c3}, "pool")}, "flat");
-  auto g =
-      b.finish({b.node("Gemm", {flat, weight("w4", {5, 6}), bias("b4")}, "logits", {{"transB", int64_t{1}}})});
+  auto g = b.finish({b.node("Gemm", {flat, weight("w4", {5, 6}), bias("b4")}, "logits", {{"transB", int64_t{1}}})});
   runtime::infer_shapes(g);
   return g;
 }
@@ -84,8 +84,7 @@ Student student_of(const Json& run) {
   const graph::Graph prepared = network(run);
   quant::Calibration ranges;
   for (const auto& name : kPlaces) ranges.activations[name] = {-1.0f, 1.0f, 0, {}, {}, {}};
-  const quant::Plan plan =
-      quant::make_plan(prepared, quant::parse_scheme("W4A4:bias-correction=off"), &ranges, {});
+  const quant::Plan plan = quant::make_plan(prepared, quant::parse_scheme("W4A4:bias-correction=off"), &ranges, {});
   graph::Graph quantized = prepared;
   base::ThreadPool pool(1);
   base::NoProgress progress;
@@ -104,9 +103,9 @@ Student student_of(const Json& run) {
   }
   for (size_t i = 0; i < kPlaces.size(); ++i) {
     const Json& grid = member(member(run, "activations"), kPlaces[i]);
-    wanted["activation." + std::to_string(i)] =
-        Tensor::of<float>({4}, std::vector{static_cast<float>(number(grid, "scale")),
-                                           static_cast<float>(number(grid, "zero")), 0.0f, 0.0f});
+    wanted["activation." + std::to_string(i)] = Tensor::of<float>(
+        {4},
+        std::vector{static_cast<float>(number(grid, "scale")), static_cast<float>(number(grid, "zero")), 0.0f, 0.0f});
   }
   auto state = student.state();
   size_t replaced = 0;
@@ -131,11 +130,10 @@ Trained train_steps(const Json& run, Student& student, const Module& module) {
   const bool sgd = member(o, "optimizer").string(kFile) == "sgd";
   auto groups = student.parameters();
   groups[Student::kWeights].weight_decay = number(o, "weight_decay");
-  groups[Student::kWeightScales].rate_factor = groups[Student::kActivationScales].rate_factor =
-      number(o, "scale_rate");
+  groups[Student::kWeightScales].rate_factor = groups[Student::kActivationScales].rate_factor = number(o, "scale_rate");
   const auto autograd = module.make_autograd(student.trainable({}));
-  const auto optimizer = module.make_optimizer(sgd ? OptimizerKind::kSgd : OptimizerKind::kAdam, std::move(groups),
-                                               number(o, "momentum"));
+  const auto optimizer =
+      module.make_optimizer(sgd ? OptimizerKind::kSgd : OptimizerKind::kAdam, std::move(groups), number(o, "momentum"));
   std::vector<std::optional<int64_t>> labels;
   for (const int64_t l : numbers<int64_t>(member(run, "labels"))) labels.emplace_back(l);
   const auto batch = static_cast<int64_t>(labels.size());
@@ -146,8 +144,8 @@ Trained train_steps(const Json& run, Student& student, const Module& module) {
     tensor::Shape shape = t.shape();
     const auto row = static_cast<size_t>(t.elements() / shape[0]);
     shape[0] = count;
-    return Tensor::of<float>(shape, t.values<float>().subspan(static_cast<size_t>(begin) * row,
-                                                              static_cast<size_t>(count) * row));
+    return Tensor::of<float>(
+        shape, t.values<float>().subspan(static_cast<size_t>(begin) * row, static_cast<size_t>(count) * row));
   };
 
   Trained out;
@@ -203,11 +201,26 @@ TEST_P(Steps, EqualTorch) {
   const Json& expected = member(run, "expected");
   SCOPED_TRACE(member(run, "name").string(kFile));
   Student student = student_of(run);
-  ASSERT_EQ(student.parameter_names(),
-            (std::vector<std::string>{"w1", "w2", "w3", "w4", "b1", "b2", "b3", "b4", "scale of w1", "scale of w2",
-                                      "scale of w3", "scale of w4", "scale of x", "zero point of x", "scale of r1",
-                                      "zero point of r1", "scale of r2", "zero point of r2", "scale of flat",
-                                      "zero point of flat"}));
+  ASSERT_EQ(student.parameter_names(), (std::vector<std::string>{"w1",
+                                                                 "w2",
+                                                                 "w3",
+                                                                 "w4",
+                                                                 "b1",
+                                                                 "b2",
+                                                                 "b3",
+                                                                 "b4",
+                                                                 "scale of w1",
+                                                                 "scale of w2",
+                                                                 "scale of w3",
+                                                                 "scale of w4",
+                                                                 "scale of x",
+                                                                 "zero point of x",
+                                                                 "scale of r1",
+                                                                 "zero point of r1",
+                                                                 "scale of r2",
+                                                                 "zero point of r2",
+                                                                 "scale of flat",
+                                                                 "zero point of flat"}));
   const graph::Graph before = student.graph();
   const Trained trained = train_steps(run, student, load_module(NIBBLE_TRAIN_FOLDER));
 
