@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "quant/calibrate/calibrate.h"
+#include "quant/plan/lattice.h"
 #include "quant/prepare/prepare.h"
 
 namespace nibble::cli {
@@ -124,7 +125,7 @@ PlannedQuantization plan_quantization(const Network& network, const Quantization
 
   PlannedQuantization q;
   q.graph = network.graph;
-  const std::vector<std::string> prepared = quant::prepare(q.graph, scheme.preparations);
+  const std::vector<std::string> prepared = quant::prepare(q.graph, scheme.preparations, flags.keep_normalizations);
   quant::PlanOptions options;
   options.allow_fallback = flags.allow_fallback;
   options.zero_nonfinite = flags.nonfinite == "zero";
@@ -146,6 +147,8 @@ PlannedQuantization plan_quantization(const Network& network, const Quantization
   context.console->line("plan", fmt::format("{} · {} → {} · about {}, {} of memory", text,
                                             bytes_text(q.plan.bytes_before), bytes_text(q.plan.bytes_after),
                                             seconds_text(q.plan.seconds), bytes_text(q.plan.memory_bytes)));
+  if (const std::string text_of_lattices = quant::lattice_text(q.plan); !text_of_lattices.empty())
+    context.console->line("lattice", text_of_lattices);
   if (flags.style == model::OnnxStyle::kMatMulNBits) context.console->line("style", style_text(q.plan));
   for (const auto& layer : q.plan.layers)
     if (layer.bits == 16 || (!layer.note.empty() && layer.bits == 8))
@@ -217,6 +220,7 @@ std::string plan_text(const quant::Plan& plan) {
                        a.calibrated ? (a.is_signed ? "signed" : "unsigned") : "open", a.position});
     text += "\n" + activations.text({false, false, false, false});
   }
+  if (const std::string lattices = quant::lattice_text(plan); !lattices.empty()) text += "  " + lattices + "\n";
   for (const std::string& out : plan.left_out) text += "  left out: " + out + "\n";
   return text + fmt::format("\n  file {} → about {} · about {} on this machine · {} of memory\n",
                             bytes_text(plan.bytes_before), bytes_text(plan.bytes_after), seconds_text(plan.seconds),
@@ -241,6 +245,7 @@ io::Json plan_json(const quant::Plan& plan) {
                                       {"activation_bits", l.activation_bits},
                                       {"nbits_block", l.nbits_block},
                                       {"why_qdq", l.why_qdq},
+                                      {"lattice", l.lattice != nullptr},
                                       {"note", l.note}});
   for (const auto& a : plan.activations) {
     io::Json::Object o{{"value", a.name}, {"bits", a.bits}, {"position", a.position}};

@@ -17,6 +17,7 @@ struct QuantizationFlags {
   int64_t calibration_samples = 256;
   bool allow_fallback = false;
   std::string nonfinite = "error";
+  bool keep_normalizations = false;                 ///< set by `train` alone: they are trained, and folded at the end
   model::OnnxStyle style = model::OnnxStyle::kQdq;  ///< of the file; set by `quantize` alone
 };
 void add_quantization_flags(CLI::App& command, QuantizationFlags& flags, const std::string& default_scheme);

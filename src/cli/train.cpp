@@ -6,9 +6,11 @@
 #include "cli/command.h"
 #include "cli/language/language.h"
 #include "cli/quantization.h"
+#include "cli/training.h"
 #include "cli/version.h"
 #include "model/save.h"
 #include "quant/prepare/prepare.h"
+#include "train/batch_norm.h"
 #include "train/initialize.h"
 #include "train/train.h"
 
@@ -26,56 +28,12 @@ struct Flags {
   bool floats = false, from_scratch = false;
 };
 
-/// The data in two parts: what is trained on, and what says how well that went.
-struct Split {
-  std::unique_ptr<data::Dataset> training, validation;
-};
-
-Split open_split(const Flags& flags, const Network& network, Context& context) {
-  Split s;
-  if (flags.validation == "none") {
-    s.training = open_data(flags.data_path, flags.data, network, context);
-    return s;
-  }
-  std::error_code none;
-  if (std::filesystem::exists(flags.validation, none)) {
-    s.training = open_data(flags.data_path, flags.data, network, context);
-    DataFlags whole = flags.data;
-    whole.samples = whole.offset = 0;
-    whole.seed.reset();
-    s.validation = open_data(flags.validation, whole, network, context);
-    return s;
-  }
-  char* end = nullptr;
-  const double number = std::strtod(flags.validation.c_str(), &end);
-  const bool percent = *end == '%';
-  if (end == flags.validation.c_str() || *(percent ? end + 1 : end) != '\0' || !(number > 0) ||
-      (!percent && number != std::floor(number)))
-    base::fail_usage("--val", "takes a share (5%), a number of samples, data, or none, not " +
-                                  base::in_quotes(flags.validation));
-  // One shuffle of all samples: its front is kept for validation.
-  DataFlags chosen = flags.data;
-  if (!chosen.seed) chosen.seed = flags.options.seed;
-  const int64_t all = open_data(flags.data_path, chosen, network, context)->size();
-  const auto count = static_cast<int64_t>(percent ? std::ceil(static_cast<double>(all) * number / 100) : number);
-  if (count >= all)
-    base::fail_usage("--val", fmt::format("takes {} of {} samples, which leaves none to train on", count, all));
-  DataFlags first = chosen, rest = chosen;
-  first.samples = count;
-  rest.offset += count;
-  rest.samples = all - count;
-  const bool quiet = context.console->set_quiet(true);  // what was assumed of the data has been said
-  s.validation = open_data(flags.data_path, first, network, context);
-  s.training = open_data(flags.data_path, rest, network, context);
-  context.console->set_quiet(quiet);
-  return s;
-}
-
 void run(Flags flags, Context& context) {
-  context.start({flags.network, flags.data_path, flags.quantization.calibration_data, flags.quantization.ranges,
-                 flags.resume});
+  context.start(
+      {flags.network, flags.data_path, flags.quantization.calibration_data, flags.quantization.ranges, flags.resume});
   if (model::is_language_model(flags.network))
-    base::fail_unsupported(base::printable(flags.network.string(), 400), "is a language model, and nibble trains networks from ONNX",
+    base::fail_unsupported(base::printable(flags.network.string(), 400),
+                           "is a language model, and nibble trains networks from ONNX",
                            "nibble quantize, with --calib TEXT");
   if (flags.output.empty()) base::fail_usage("-o", "the output file is missing", "add -o FILE");
   train::Options& options = flags.options;
@@ -111,7 +69,14 @@ void run(Flags flags, Context& context) {
     context.console->line("from scratch", fmt::format("{} constants with {} numbers start anew, seed {}", done.size(),
                                                       count_text(count), options.seed));
   }
-  const Split split = open_split(flags, network, context);
+  const TrainingData data =
+      open_training_data(flags.data_path, flags.validation, flags.data, options.seed, network, context);
+  if (options.batch_norm != train::BatchNorm::kFold) {
+    flags.quantization.keep_normalizations = true;
+    if (const int64_t turned = train::make_scales_positive(network.graph))
+      context.console->line("batch norm",
+                            fmt::format("{} channels turned around, so that every scale is positive", turned));
+  }
   if (flags.quantization.calibration_data.empty() && flags.quantization.ranges.empty())
     flags.quantization.calibration_data = flags.data_path;
   PlannedQuantization q = plan_quantization(network, flags.quantization, flags.data, false, context);
@@ -120,18 +85,18 @@ void run(Flags flags, Context& context) {
   job.teacher = job.prepared = &q.graph;
   job.plan = q.plan;
   job.quantized = q.graph;
-  job.data = split.training.get();
-  job.validation = split.validation.get();
+  job.data = data.training.get();
+  job.validation = data.validation.get();
   job.task = task;
   job.limits = context.limits;
   job.calibration = [&]() -> quant::NextBatch {
     auto at = std::make_shared<int64_t>(0);
-    const int64_t total = std::min(split.training->size(), flags.quantization.calibration_samples);
-    const int64_t fixed = split.training->fixed_batch(q.graph);
+    const int64_t total = std::min(data.training->size(), flags.quantization.calibration_samples);
+    const int64_t fixed = data.training->fixed_batch(q.graph);
     const int64_t size = fixed == tensor::kUnknown ? quant::calibration_batch(q.graph) : fixed;
     return [&, at, total, size]() -> std::vector<tensor::Tensor> {
       if (*at >= total) return {};
-      auto batch = split.training->batch(*at, std::min(size, total - *at), *context.pool);
+      auto batch = data.training->batch(*at, std::min(size, total - *at), *context.pool);
       *at += size;
       return batch.inputs;
     };
@@ -143,28 +108,32 @@ void run(Flags flags, Context& context) {
   if (!flags.log.empty()) log = std::make_unique<base::AtomicFile>(flags.log, context.force);
   train::Watch watch;
   watch.progress = context.console.get();
-  watch.checkpoint = flags.checkpoint.empty() ? std::filesystem::path(flags.output.string() + ".checkpoint") : flags.checkpoint;
+  watch.checkpoint =
+      flags.checkpoint.empty() ? std::filesystem::path(flags.output.string() + ".checkpoint") : flags.checkpoint;
   watch.resume = flags.resume;
   watch.on_start = [&](const train::Forecast& f) {
-    context.console->line("", fmt::format("{} samples, {} to validate with · {} steps · {} parameters · about {}, {} of memory",
-                                          count_text(f.samples), count_text(split.validation ? split.validation->size() : 0),
-                                          count_text(f.steps), count_text(f.parameters), seconds_text(f.seconds),
-                                          bytes_text(f.memory_bytes)));
+    context.console->line(
+        "", fmt::format("{} samples, {} to validate with · {} steps · {} parameters · about {}, {} of memory",
+                        count_text(f.samples), count_text(data.validation ? data.validation->size() : 0),
+                        count_text(f.steps), count_text(f.parameters), seconds_text(f.seconds),
+                        bytes_text(f.memory_bytes)));
     if (!f.start_text.empty())
       context.console->line("", fmt::format("{} on validation: float {}, quantized before training {}", f.score_name,
                                             f.teacher_text, f.start_text));
   };
   watch.on_epoch = [&](const train::Epoch& e) {
-    std::string text = fmt::format("{}/{}   loss {:.4f}", e.epoch, options.epochs, e.loss);
-    if (e.train_accuracy) text += fmt::format("   training {:.2f} %", 100 * *e.train_accuracy);
-    if (e.score) text += fmt::format("   validation {}", e.score_text);
-    if (e.frozen) text += fmt::format("   {} weights fixed", count_text(e.frozen));
-    text += fmt::format("   {} left", seconds_text(e.seconds / static_cast<double>(e.epoch) *
-                                                       static_cast<double>(options.epochs - e.epoch)));
-    context.console->line("epoch", text);
+    context.console->line("epoch", epoch_text(e, options.epochs));
     if (log) log->write(io::to_text(train::to_json(e), 0) + "\n");
   };
-  const train::Outcome outcome = train::train(job, options, module, watch, *context.pool);
+  const train::Outcome outcome = [&] {
+    try {
+      return train::train(job, options, module, watch, *context.pool);
+    } catch (Interrupted& e) {
+      e.left = watch.checkpoint.string() + " holds what was trained; go on with --resume " +
+               shell_word(watch.checkpoint.string());
+      throw;
+    }
+  }();
   if (!outcome.stopped.empty()) context.console->note("stopped early: " + outcome.stopped);
 
   graph::Graph result = outcome.graph;
@@ -177,12 +146,52 @@ void run(Flags flags, Context& context) {
   save.inputs = {flags.network};
   save.producer = std::string("nibble ") + version();
   const model::SaveResult saved = model::save(result, flags.output, save);
-  context.console->line("write", fmt::format("{}   {}   epoch {}   checked by reading it back", flags.output.string(),
-                                             bytes_text(static_cast<int64_t>(saved.file_bytes + saved.data_bytes)),
-                                             outcome.best_epoch));
+  context.console->line(
+      "write", fmt::format("{}   {}   epoch {}   checked by reading it back", flags.output.string(),
+                           bytes_text(static_cast<int64_t>(saved.file_bytes + saved.data_bytes)), outcome.best_epoch));
   if (log) log->commit();
   std::error_code none;
   if (flags.checkpoint.empty()) std::filesystem::remove(watch.checkpoint, none);
+
+  const std::string next = fmt::format("nibble eval {} --baseline {} --data TEST-DATA",
+                                       shell_word(flags.output.string()), shell_word(flags.network.string()));
+  const std::string sentence = verdict(outcome);
+  print("\n" + (sentence.empty() ? "" : "  " + eval::wrapped(sentence + ".", 2, 2) + "\n\n") + "  " +
+        display_width_padded("next", 15, false) + next + "\n");
+  if (!context.wants_report()) return;
+  const auto size = static_cast<int64_t>(saved.file_bytes + saved.data_bytes);
+  const auto inputs = hashed_inputs({{"float network", flags.network},
+                                     {"training data", flags.data_path},
+                                     {"ranges", flags.quantization.ranges},
+                                     {"output", flags.output}});
+  io::Json::Object json{{"schema", eval::kReportSchema},
+                        {"command", context.command_line},
+                        {"version", version()},
+                        {"commit", commit()},
+                        {"libraries", std::string(module.libraries)},
+                        {"files", eval::to_json(inputs)},
+                        {"plan", plan_json(q.plan)},
+                        {"output", flags.output.string()},
+                        {"file_bytes", size},
+                        {"float_file_bytes", network.file_bytes},
+                        {"samples", data.training->size()},
+                        {"validation_samples", data.validation ? data.validation->size() : 0}};
+  json.emplace_back("training", training_json(outcome, options));
+  context.write_json(json);
+  if (context.html.empty()) return;
+  eval::Page page =
+      training_page(outcome, options, q.plan,
+                    fmt::format("{} from {}", flags.output.filename().string(), flags.network.filename().string()),
+                    network.file_bytes, size);
+  page.next_text = "What is it worth?";
+  page.next = next;
+  page.command = context.command_line;
+  page.provenance = {{"nibble", std::string(version()) + " (" + commit() + ")"},
+                     {"libraries", std::string(module.libraries)},
+                     {"report schema", std::to_string(eval::kReportSchema)}};
+  page.inputs = inputs;
+  page.json = json;
+  context.write_html(eval::to_html(page));
 }
 
 }  // namespace
@@ -194,41 +203,70 @@ void add_train(CLI::App& app, Context& context) {
   command->add_option("network", flags->network, "the float network (ONNX)")->required();
   command->add_option("-o,--output", flags->output, "the file to write")->type_name("FILE");
   command->add_option("--data", flags->data_path, "what to train on")->required()->type_name("DATA");
-  command->add_option("--val", flags->validation, "what validates every epoch: a share of the data (default 5%), a number of samples, data of its own, or none")->type_name("WHAT");
+  command
+      ->add_option(
+          "--val", flags->validation,
+          "what validates every epoch: a share of the data (default 5%), a number of samples, data of its own, or none")
+      ->type_name("WHAT");
   command->add_option("--task", flags->task, "how validation is scored, as for nibble eval")->type_name("TASK");
   add_quantization_flags(*command, flags->quantization, "W4A4");
   command->add_flag("--float", flags->floats, "train floats, in exactly the same way: what training alone gives");
-  command->add_flag("--from-scratch", flags->from_scratch, "forget what the network has learned and start from random weights");
+  command->add_flag("--from-scratch", flags->from_scratch,
+                    "forget what the network has learned and start from random weights");
   command->add_option("--epochs", o.epochs, "passes over the data (default 10)")->type_name("N");
   command->add_option("--batch", o.batch, "samples a step (default 128)")->type_name("N");
-  command->add_option("--slice", o.slice, "samples that go through the network at once, a thread (default 32)")->type_name("N");
+  command->add_option("--slice", o.slice, "samples that go through the network at once, a thread (default 32)")
+      ->type_name("N");
   command->add_option("--seed", o.seed, "of everything random (default 0)")->type_name("N");
   command->add_option("--optimizer", flags->optimizer, "adam (default) or sgd")->type_name("NAME");
-  command->add_option("--learning-rate", flags->learning_rate, "relative to each tensor's size (default 0.002)")->type_name("R");
+  command->add_option("--learning-rate", flags->learning_rate, "relative to each tensor's size (default 0.002)")
+      ->type_name("R");
   command->add_option("--warm-up", o.warm_up, "share of the steps in which it rises (default 0.05)")->type_name("S");
   command->add_option("--scale-rate", o.scale_rate, "the same for scales, as a factor (default 1)")->type_name("F");
   command->add_option("--momentum", o.momentum, "of sgd (default 0.9)")->type_name("M");
   command->add_option("--weight-decay", o.weight_decay, "pulls weights to zero (default 0)")->type_name("W");
-  command->add_option("--clip-gradient", o.clip_gradient, "largest norm of all gradients together (default 0: none)")->type_name("N");
+  command->add_option("--clip-gradient", o.clip_gradient, "largest norm of all gradients together (default 0: none)")
+      ->type_name("N");
   command->add_option("--quantizer", flags->quantizer, "lsq (default), lsq+, pact or ste")->type_name("NAME");
-  command->add_option("--gradual", flags->gradual, "a stage before the last: none (default), activations (floats), bits (8), float; NAME:SHARE of the epochs")->type_name("NAME");
+  command
+      ->add_option(
+          "--gradual", flags->gradual,
+          "a stage before the last: none (default), activations (floats), bits (8), float; NAME:SHARE of the epochs")
+      ->type_name("NAME");
   command->add_option("--batch-norm", flags->batch_norm, "fold (default), follow or freeze")->type_name("WHAT");
-  command->add_option("--reestimate", o.reestimate_batches, "batches for its statistics at the end (default 0)")->type_name("N");
-  command->add_option("--distill", flags->distillation, "weight of the float network's answers, labels have the rest (default 0.7)")->type_name("W");
+  command->add_option("--reestimate", o.reestimate_batches, "batches for its statistics at the end (default 0)")
+      ->type_name("N");
+  command
+      ->add_option("--distill", flags->distillation,
+                   "weight of the float network's answers, labels have the rest (default 0.7)")
+      ->type_name("W");
   command->add_option("--temperature", o.temperature, "of both distributions there (default 2)")->type_name("T");
-  command->add_option("--distill-features", o.features, "weight of its values at the ends of blocks (default 0)")->type_name("W");
+  command->add_option("--distill-features", o.features, "weight of its values at the ends of blocks (default 0)")
+      ->type_name("W");
   command->add_option("--label-smoothing", o.label_smoothing, "(default 0)")->type_name("S");
-  command->add_option("--damping", o.damping, "pulls weights to their levels, more and more (default 0)")->type_name("W");
+  command->add_option("--damping", o.damping, "pulls weights to their levels, more and more (default 0)")
+      ->type_name("W");
   command->add_option("--kurtosis", o.kurtosis, "pulls weights to an even distribution (default 0)")->type_name("W");
-  command->add_option("--freeze", o.freeze, "fix the codes of weights that turn back more often (default 0: never)")->type_name("F");
-  command->add_option("--average", o.averaging, "running averages of all parameters (default 0.99; 0: none)")->type_name("M");
-  command->add_option("--augment", flags->augmentation, "random changes of images: crop=4,flip,colour=0.2 (default none)")->type_name("LIST");
-  command->add_option("--patience", o.patience, "stop after so many epochs without a better validation (default 0: never)")->type_name("N");
-  command->add_option("--checkpoint", flags->checkpoint, "where to keep what a stopped training can go on from (default OUTPUT.checkpoint, removed at the end)")->type_name("FILE");
+  command->add_option("--freeze", o.freeze, "fix the codes of weights that turn back more often (default 0: never)")
+      ->type_name("F");
+  command->add_option("--average", o.averaging, "running averages of all parameters (default 0.99; 0: none)")
+      ->type_name("M");
+  command
+      ->add_option("--augment", flags->augmentation, "random changes of images: crop=4,flip,colour=0.2 (default none)")
+      ->type_name("LIST");
+  command
+      ->add_option("--patience", o.patience, "stop after so many epochs without a better validation (default 0: never)")
+      ->type_name("N");
+  command
+      ->add_option(
+          "--checkpoint", flags->checkpoint,
+          "where to keep what a stopped training can go on from (default OUTPUT.checkpoint, removed at the end)")
+      ->type_name("FILE");
   command->add_option("--resume", flags->resume, "go on from a checkpoint")->type_name("FILE");
   command->add_option("--log", flags->log, "write a line of JSON an epoch")->type_name("FILE");
   add_data_flags(*command, flags->data);
   add_common_flags(*command, context, true);
+  add_html_flag(*command, context);
   command->callback([flags, &context] { run(*flags, context); });
 }
 

@@ -20,7 +20,6 @@
 #include <array>
 #include <bit>
 #include <cmath>
-#include <limits>
 
 #include "base/small_float.h"
 
@@ -28,7 +27,6 @@ namespace nibble::fit {
 namespace {
 
 constexpr double kEnoughBits = 40;  // of evidence: minus the binary logarithm of the chance of a coincidence
-constexpr int kNeighbours = 128;    // scales that are tried on either side of the middle
 constexpr size_t kMostLevels = 16;
 
 /// The type that the values went through.
@@ -190,35 +188,59 @@ class GroupSearch {
 
   /// The scale of that type in the interval that is nearest its middle, of those that give back the values if they
   /// must. False where there is none.
-  bool choose_scale(const Interval& interval, int zero, ScaleType type, bool must_give_back, Found& found) const {
+  bool choose_scale(const Interval& interval, int zero, ScaleType type, bool must_give_back, Found& found) {
     const auto middle = static_cast<float>((interval.low + interval.high) / 2);
-    // All floats of a narrow interval are tried, evenly spaced ones of a wide one.
+    // All floats of an interval that is narrow, as those of f32 are; evenly spaced ones of a wide one.
     const double all = (interval.high - interval.low) / std::ldexp(1.0, std::ilogb(middle) - 23);
-    const int stride = type == ScaleType::kF32 ? std::max(1, static_cast<int>(all / (2 * kNeighbours))) : 1;
+    const int most = precision_.bits == 24 ? 128 : 16;  // tried on either side of the middle
+    const int stride = type == ScaleType::kF32 ? std::max(1, static_cast<int>(all / (2 * most))) : 1;
     bool inside = true;
-    for (int distance = 0; inside && distance <= kNeighbours; ++distance) {
+    for (int distance = 0; inside && distance <= most; ++distance) {
       inside = distance == 0;
       for (const int step : {-distance * stride, distance * stride}) {
         const float scale = neighbour(middle, step, type);
         if (double{scale} < interval.low || double{scale} > interval.high) continue;
         inside = true;
-        const GroupParams params{.scale = scale, .zero = zero, .offset = static_cast<float>(offset_)};
-        if (grid_.format->storable(params, 1.0f, type) != params) continue;
-        found.consistent = gives_back(params, true);
-        if (must_give_back && !found.consistent) continue;
-        found.exact = gives_back(params, false);
-        found.params = params;
-        found.stored_as = type;
-        return true;
+        for (const GroupParams& params : with_scale(scale, zero)) {
+          if (grid_.format->storable(params, 1.0f, type) != params) continue;
+          found.consistent = gives_back(params, true);
+          if (must_give_back && !found.consistent) continue;
+          found.exact = gives_back(params, false);
+          found.params = params;
+          found.stored_as = type;
+          return true;
+        }
       }
     }
     return false;
   }
 
+  /// What may go with a scale. An offset is the least value where code 0 is in use; where the codes leave room, a lower
+  /// one is fitted for each code that the least value may have: the middle of what the rounding of the values leaves.
+  const std::vector<GroupParams>& with_scale(float scale, int zero) {
+    tries_.assign(1, {.scale = scale, .zero = zero, .offset = static_cast<float>(offset_)});
+    if (grid_.map != Map::kMinmax) return tries_;
+    for (int first = 1; first <= grid_.steps() - codes_[levels_->count - 1]; ++first) {
+      Interval left{-HUGE_VAL, HUGE_VAL};
+      bool fits = true;
+      for (size_t i = 0; fits && i < levels_->count; ++i) {
+        const double value = levels_->value[i], product = double{scale * static_cast<float>(codes_[i] + first)};
+        const double half = precision_.tolerance(value);
+        fits = left.meet(value - half - product, value + half - product);
+      }
+      const auto middle = static_cast<float>((left.low + left.high) / 2);
+      if (!fits) continue;
+      for (const float offset : {middle, std::nextafterf(middle, -HUGE_VALF), std::nextafterf(middle, HUGE_VALF)})
+        tries_.push_back({.scale = scale, .zero = zero, .offset = offset});
+    }
+    return tries_;
+  }
+
+  /// Whether the parameters decode to the values; or, rounded to the precision, do.
   bool gives_back(const GroupParams& params, bool rounded) const {
     for (size_t i = 0; i < levels_->count; ++i) {
-      const int code = codes_[i] + (grid_.map == Map::kMinmax ? grid_.lowest_code() : params.zero);
-      const float decoded = grid_.format->decode(code, params);
+      const float decoded =
+          grid_.format->decode(grid_.format->quantize(static_cast<float>(levels_->value[i]), params), params);
       if (double{rounded ? precision_.round(decoded) : decoded} != levels_->value[i]) return false;
     }
     return true;
@@ -229,6 +251,7 @@ class GroupSearch {
   const Levels* levels_ = nullptr;
   std::array<int, kMostLevels> codes_{};
   double offset_ = 0, extreme_ = 0;
+  std::vector<GroupParams> tries_;
 };
 
 /// Calls `use(levels)` for each group; false as soon as one has too many levels or `use` says so.

@@ -38,11 +38,10 @@ Tensor finite_weight(const Tensor& weight) {
 fit::QuantizedMatrix quantize_weight(const LayerPlan& layer, const Tensor& weight, const Scheme& scheme,
                                      const Calibration* calibration, const InputStatistics& inputs,
                                      base::ThreadPool& pool) {
-  fit::MatrixView view{weight.values<float>().data(), layer.rows, layer.columns, layer.columns, 1};
-  if (layer.transposed) {
-    view.row_stride = 1;
-    view.column_stride = layer.rows;
-  }
+  const fit::MatrixView view = matrix_of(layer, weight);
+  if (layer.lattice)
+    return fit::quantize_with_params(view, layer.grid, layer.group, layer.per_tensor, layer.lattice->params,
+                                     *fit::find_round_method("nearest"), pool);
   if (calibration && layer.path.empty() && scheme.clip->name == "minmax" && layer.group == 0 &&
       layer.grid.format->block == 0) {
     // A range that was given for this tensor takes the place of its own.
@@ -183,7 +182,8 @@ std::vector<LayerResult> apply_with(Graph& graph, const Plan& plan, const Calibr
             home.add_constant(layer.weight_name, codes, layer.table ? graph::Role::kEmbedding : graph::Role::kWeight);
         it = done.emplace(key, std::make_pair(id, result)).first;
       }
-      if (plan.scheme.correct_bias && known)
+      // What a weight that was trained on its lattice differs from it is no error of ours.
+      if (plan.scheme.correct_bias && known && !layer.lattice)
         correct_bias(graph, layer, finite_weight(graph.value(layer.weight).constant),
                      graph.value(it->second.first).constant, inputs);
       home.node(layer.node).inputs[layer.table ? 0 : 1] = it->second.first;
@@ -241,7 +241,7 @@ int64_t predicted_file_bytes(const Graph& graph, const Plan& plan) {
   // Bias correction gives a bias to layers without one, where a calibration knows their inputs.
   for (const LayerPlan& layer : plan.layers) {
     if (!plan.scheme.correct_bias || plan.activations.empty() || layer.bits == 16 || layer.op == "MatMul" ||
-        layer.table || !layer.path.empty())
+        layer.table || layer.lattice || !layer.path.empty())
       continue;
     if (copy.node(layer.node).input(2) != graph::kNoValue) continue;
     const ValueId bias = copy.add_constant(copy.unique_name(layer.weight_name + "_bias"),

@@ -1,6 +1,8 @@
 #include "train/batches.h"
 
+#include <algorithm>
 #include <numeric>
+#include <vector>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -15,6 +17,17 @@ tensor::Tensor rows(const tensor::Tensor& t, int64_t begin, int64_t count) {
   shape[0] = count;
   return {t.dtype(), shape, t.bytes().subspan(static_cast<size_t>(begin * row), static_cast<size_t>(count * row)),
           std::make_shared<tensor::Tensor>(t)};
+}
+
+/// Summed in the order of the elements.
+double variance(const tensor::Tensor& t) {
+  double sum = 0, squares = 0;
+  for (const float v : t.values<float>()) {
+    sum += double{v};
+    squares += double{v} * double{v};
+  }
+  const auto n = static_cast<double>(std::max<int64_t>(1, t.elements()));
+  return std::max(0.0, squares / n - sum / n * (sum / n));
 }
 
 }  // namespace
@@ -40,8 +53,12 @@ Batches::Batch Batches::make(std::span<const int64_t> indices, int64_t epoch) {
   if (options_.augmentation != Augmentation{})
     augment(b.data.inputs.at(0), form_, options_.augmentation, options_.seed, b.data.indices, epoch, pool_);
   if (teacher_) b.answers = teacher_->answer(b.data.inputs);
-  inputs_.clear();
+  std::vector<double> output_variance, feature_variance;
   const int64_t size = b.data.size();
+  std::erase_if(b.answers.outputs, [&](const auto& t) { return t.rank() == 0 || t.shape()[0] != size; });
+  for (const auto& t : b.answers.outputs) output_variance.push_back(variance(t));
+  for (const auto& t : b.answers.features) feature_variance.push_back(variance(t));
+  inputs_.clear();
   for (int64_t begin = 0; begin < size; begin += slice_) {
     const int64_t count = std::min(slice_, size - begin);
     inputs_.emplace_back();
@@ -50,8 +67,9 @@ Batches::Batch Batches::make(std::span<const int64_t> indices, int64_t epoch) {
     s.batch = size;
     if (data_.has_labels())
       s.labels = std::span(b.data.labels).subspan(static_cast<size_t>(begin), static_cast<size_t>(count));
-    for (const auto& t : b.answers.outputs)
-      if (t.rank() > 0 && t.shape()[0] == size) s.teacher.push_back(rows(t, begin, count));
+    s.teacher_variance = output_variance;
+    s.feature_variance = feature_variance;
+    for (const auto& t : b.answers.outputs) s.teacher.push_back(rows(t, begin, count));
     for (const auto& t : b.answers.features) s.teacher_features.push_back(rows(t, begin, count));
     b.slices.push_back(std::move(s));
   }

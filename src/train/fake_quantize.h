@@ -7,8 +7,8 @@ namespace nibble::train {
 /// How the gradients of a grid's parameters are defined. The gradient of a value is 1 inside the range and 0 outside
 /// for all of them (a straight-through estimator).
 enum class GridRule : uint8_t {
-  kLsq,  ///< scale: level - x/scale inside, the end level outside (Esser et al., "Learned Step Size Quantization",
-         ///< 2020); zero point: -scale where x is clipped (LSQ+, Bhalgat et al. 2020, whose offset is -scale * zero)
+  kLsq,   ///< scale: level - x/scale inside, the end level outside (Esser et al., "Learned Step Size Quantization",
+          ///< 2020); zero point: -scale where x is clipped (LSQ+, Bhalgat et al. 2020, whose offset is -scale * zero)
   kPact,  ///< only the values that are clipped move the range (Choi et al., "PACT", 2018)
   kSte,   ///< the parameters follow from the data and have no gradient
 };

@@ -22,19 +22,16 @@ using tensor::DType;
 using tensor::Tensor;
 
 constexpr float kRunningMomentum = 0.1f;  // of batch normalisation's statistics, as torch's default
+constexpr float kLeastScale = 1e-3f;      // of a normalisation, in units of its scales' root mean square
 constexpr float kRangeMomentum = 0.1f;    // of the ranges that straight-through activations follow
 
 /// Inputs of an operator that are learned where they are float constants. Products' weights that are quantized are not
 /// among them: those are TrainedWeights.
 std::vector<size_t> learned_inputs(const Node& node) {
-  if (!node.domain.empty()) return {};
-  if (node.op == "Conv" || node.op == "ConvTranspose" || node.op == "Gemm") return {1, 2};
-  if (node.op == "MatMul") return {1};
-  if (node.op == "BatchNormalization" || node.op == "LayerNormalization" || node.op == "InstanceNormalization" ||
-      node.op == "GroupNormalization")
-    return {1, 2};
-  if (node.op == "RMSNormalization" || node.op == "PRelu") return {1};
-  if (node.op == "LSTM" || node.op == "GRU" || node.op == "RNN") return {1, 2, 3};
+#define NIBBLE_GRADIENT(function, name, ...) \
+  if (node.is(name)) return {__VA_ARGS__};
+#include "train/gradients.def"
+#undef NIBBLE_GRADIENT
   return {};
 }
 
@@ -101,7 +98,7 @@ Student::Student(Graph quantized, const Graph& prepared, const quant::Plan& plan
 
 void Student::find_others() {
   const auto producers = graph_.producers();
-  const auto add = [&](ValueId v, float unit, ValueId shifts, bool exact) {
+  const auto add = [&](ValueId v, float unit, ValueId shifts, bool exact, bool positive) {
     const graph::Value& value = graph_.value(v);
     if (!graph_.is_constant(v) || value.constant.dtype() != DType::f32 || value.constant.quantization()) return;
     for (const Other& o : others_)
@@ -112,6 +109,7 @@ void Student::find_others() {
     o.unit = unit > 0 ? unit : 1.0f;
     o.shifts = shifts;
     o.exact = exact;
+    o.positive = positive;
     o.parameter = copy_of(value.constant);
     for (float& x : o.parameter.mutable_values<float>()) x /= o.unit;
     others_.push_back(std::move(o));
@@ -132,7 +130,7 @@ void Student::find_others() {
                          producers[static_cast<size_t>(node.input(0))] >= 0 &&
                          graph_.node(producers[static_cast<size_t>(node.input(0))]).is("DequantizeLinear");
       const float unit = sized.dtype() == DType::f32 && !sized.quantization() ? root_mean_square(sized) : 1.0f;
-      add(v, unit, bias ? node.output(0) : kNoValue, exact);
+      add(v, unit, bias ? node.output(0) : kNoValue, exact, node.is("BatchNormalization") && i == 1);
     }
     if (!node.is("Add") || node.inputs.size() != 2) continue;
     for (size_t i = 0; i < 2; ++i) {
@@ -140,7 +138,7 @@ void Student::find_others() {
       const NodeId from = other == kNoValue ? -1 : producers[static_cast<size_t>(other)];
       if (from >= 0 && (graph::is_product(graph_.node(from)) || graph_.node(from).is("ConvTranspose")) &&
           graph_.is_constant(node.inputs[i]) && graph_.value(node.inputs[i]).constant.dtype() == DType::f32)
-        add(node.inputs[i], root_mean_square(graph_.value(node.inputs[i]).constant), node.output(0), false);
+        add(node.inputs[i], root_mean_square(graph_.value(node.inputs[i]).constant), node.output(0), false, false);
     }
   }
 }
@@ -274,6 +272,9 @@ void Student::finish_step(std::span<const SliceResult> slices, const Oscillation
     a.first_scale = p.scale;
     a.first_zero = p.zero;
   }
+  for (Other& o : others_)
+    if (o.positive)
+      for (float& v : o.parameter.mutable_values<float>()) v = std::max(v, kLeastScale);
   for (const SliceResult& s : slices)
     for (size_t i = 0; i < s.batch_norms.size(); ++i) {
       const Node& node = graph_.node(batch_norms_[i].node);
@@ -303,6 +304,22 @@ void Student::finish_step(std::span<const SliceResult> slices, const Oscillation
     auto to = averages_[i].mutable_values<float>();
     const auto from = parameters[i]->values<float>();
     for (size_t k = 0; k < to.size(); ++k) to[k] = keep * to[k] + (1 - keep) * from[k];
+  }
+}
+
+void Student::set_batch_norms(std::span<const std::vector<BatchStatistics>> slices) {
+  for (size_t i = 0; i < batch_norms_.size() && !slices.empty(); ++i) {
+    const Node& node = graph_.node(batch_norms_[i].node);
+    for (const size_t input : {3, 4}) {
+      Tensor& constant = graph_.value(node.input(input)).constant;
+      Tensor mean(DType::f32, constant.shape());
+      for (size_t c = 0; c < static_cast<size_t>(mean.elements()); ++c) {
+        double sum = 0;
+        for (const auto& s : slices) sum += double{input == 3 ? s[i].mean[c] : s[i].variance[c]};
+        mean.mutable_values<float>()[c] = static_cast<float>(sum / static_cast<double>(slices.size()));
+      }
+      constant = mean;
+    }
   }
 }
 

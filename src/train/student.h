@@ -49,6 +49,9 @@ class Student {
   /// After a step: oscillations, running statistics of batch normalisation, averages.
   void finish_step(std::span<const SliceResult> slices, const Oscillation& oscillation, double averaging);
 
+  /// Mean and variance of batch normalisation, by place: the plain average of what slices had.
+  void set_batch_norms(std::span<const std::vector<BatchStatistics>> slices);
+
   /// Averages begin anew.
   void forget_averages() { averages_.clear(); }
   /// Every parameter's running average takes its place, and gives it back.
@@ -90,6 +93,7 @@ class Student {
     float unit = 1;
     graph::ValueId shifts = graph::kNoValue;  ///< of a bias: the output that it is added to
     bool exact = false;                       ///< a bias of quantized products: kept exact as int32
+    bool positive = false;                    ///< a normalisation's scale that is to be folded into codes
     tensor::Tensor real() const;
   };
   struct Activation {

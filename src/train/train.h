@@ -50,7 +50,8 @@ struct Outcome {
   int64_t best_epoch = 0;
   std::string score_name;                            ///< "top-1"
   std::optional<double> teacher_score, start_score;  ///< of the float network, and of the quantized one before training
-  std::string teacher_text, start_text;
+  std::optional<double> final_score;                 ///< of `graph`
+  std::string teacher_text, start_text, final_text;
   std::string stopped;  ///< why training ended early; empty if it did not
   double step_seconds = 0;
 };

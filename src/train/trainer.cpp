@@ -8,15 +8,14 @@
 
 #include "base/error.h"
 #include "eval/evaluate.h"
+#include "train/batch_norm.h"
 
 namespace nibble::train {
 namespace {
 
 using tensor::Tensor;
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 int64_t peak_memory_bytes() {
   rusage usage{};
@@ -69,8 +68,9 @@ Trainer::Trainer(const Job& job, const Options& options, const Module& module, c
   trainable_ = student_.trainable(features_);
   const bool labels = job.data->has_labels() && trainable_.logits != graph::kNoValue;
   if (!labels && options.distillation == 0)
-    base::fail_usage("", job.data->has_labels() ? "the network's first output holds no classes, so labels do not help"
-                                                : "the training data have no labels",
+    base::fail_usage("",
+                     job.data->has_labels() ? "the network's first output holds no classes, so labels do not help"
+                                            : "the training data have no labels",
                      "train without them, from the float network's answers: --distill 1");
   std::string logits;
   if (trainable_.logits != graph::kNoValue) logits = job.quantized.value(trainable_.logits).name;
@@ -131,13 +131,13 @@ std::vector<SliceResult> Trainer::run_slices(std::vector<Slice>& slices, bool ba
 
 void Trainer::require_finite(std::span<const SliceResult> slices, std::span<const Tensor> gradients) const {
   const auto fail = [&](const std::string& what) {
-    base::fail_malformed("epoch " + std::to_string(epoch_ + 1) + ", step " + std::to_string(step_ + 1),
-                         what + " is no finite number any more" +
-                             (epoch_ > 0 && !watch_.checkpoint.empty()
-                                  ? "; " + base::printable(watch_.checkpoint.string()) + " holds the network after epoch " +
-                                        std::to_string(epoch_)
-                                  : ""),
-                         "a smaller --learning-rate, or --clip-gradient 1");
+    base::fail_malformed(
+        "epoch " + std::to_string(epoch_ + 1) + ", step " + std::to_string(step_ + 1),
+        what + " is no finite number any more" +
+            (epoch_ > 0 && !watch_.checkpoint.empty() ? "; " + base::printable(watch_.checkpoint.string()) +
+                                                            " holds the network after epoch " + std::to_string(epoch_)
+                                                      : ""),
+        "a smaller --learning-rate, or --clip-gradient 1");
   };
   for (const SliceResult& s : slices)
     if (!std::isfinite(s.loss())) fail("the loss");
@@ -163,8 +163,7 @@ void Trainer::step(std::span<const int64_t> indices) {
       for (Tensor& g : gradients)
         for (float& v : g.mutable_values<float>()) v *= static_cast<float>(options_.clip_gradient / norm);
   }
-  optimizer_->step(gradients,
-                   options_.learning_rate * learning_rate_share(at, planned_steps(), options_.warm_up));
+  optimizer_->step(gradients, options_.learning_rate * learning_rate_share(at, planned_steps(), options_.warm_up));
   Oscillation oscillation;
   // From ten times the frequency down to it: only what turns all the time is fixed early.
   if (options_.freeze > 0 && stage_.last)
@@ -181,7 +180,10 @@ void Trainer::step(std::span<const int64_t> indices) {
 }
 
 graph::Graph Trainer::candidate() const {
-  return stage_.weight_bits == 0 && stage_.activation_bits == 0 ? student_.graph() : student_.float_activations();
+  if (stage_.weight_bits != 0 || stage_.activation_bits != 0) return student_.float_activations();
+  graph::Graph g = student_.graph();
+  fold_into_codes(g);
+  return g;
 }
 
 Trainer::Score Trainer::validate(const graph::Graph& graph) const {
@@ -323,7 +325,7 @@ Outcome Trainer::run() {
       if (!finish_epoch()) break;
     }
   } catch (const std::exception&) {
-    throw;  // the checkpoint keeps the last good epoch
+    throw;         // the checkpoint keeps the last good epoch
   } catch (...) {  // the user stops it: nothing is wrong with what there is
     if (!watch_.checkpoint.empty()) save();
     throw;
@@ -333,9 +335,24 @@ Outcome Trainer::run() {
   if (options_.reestimate_batches > 0) reestimate_batch_norms();
   outcome_.graph = candidate();
   outcome_.best_epoch = best_epoch_;
+  const Score score = validate(outcome_.graph);
+  outcome_.final_score = score.student;
+  outcome_.final_text = score.student_text;
   return std::move(outcome_);
 }
 
-void Trainer::reestimate_batch_norms() {}
+void Trainer::reestimate_batch_norms() {
+  if (trainable_.batch_norms.empty()) return;
+  const auto order = order_of_epoch(job_.data->size(), options_.seed, options_.epochs);
+  std::vector<std::vector<BatchStatistics>> seen;
+  for (int64_t i = 0; i < std::min(options_.reestimate_batches, steps_); ++i) {
+    watch_.progress->check_cancelled();
+    const size_t begin = static_cast<size_t>(i * options_.batch);
+    auto batch = batches_->make(
+        std::span(order).subspan(begin, std::min(order.size() - begin, static_cast<size_t>(options_.batch))), 0);
+    for (SliceResult& s : run_slices(batch.slices, true)) seen.push_back(std::move(s.batch_norms));
+  }
+  student_.set_batch_norms(seen);
+}
 
 }  // namespace nibble::train

@@ -12,7 +12,7 @@ namespace nibble::train {
 
 /// Bits of weights and activations from some epoch on.
 struct Stage {
-  int64_t first_epoch = 0;  ///< counted from 0
+  int64_t first_epoch = 0;                   ///< counted from 0
   int weight_bits = 0, activation_bits = 0;  ///< 0: as planned
   bool last = false;
 };

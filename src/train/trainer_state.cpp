@@ -9,9 +9,7 @@ namespace {
 
 constexpr const char* kPlace = "the checkpoint";
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 const io::Json& member(const io::Json& json, const char* key) {
   const io::Json* found = json.find(key);

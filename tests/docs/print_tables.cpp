@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdio>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -143,21 +144,39 @@ void print_schemes() {
     row({"`" + std::string(name) + "`", "`" + quant::to_text(quant::parse_scheme(name)) + "`"});
 }
 
+/// Operators that training can follow; libtorch is not needed to know them.
+const std::set<std::string_view>& trained_operators() {
+  static const std::set<std::string_view> names{
+#define NIBBLE_GRADIENT(function, onnx_name) onnx_name,
+#include "train/gradients.def"
+#undef NIBBLE_GRADIENT
+  };
+  return names;
+}
+
 void print_support() {
   print("## Operators\n");
   print("ONNX opsets " + std::to_string(model::kOldestOpset) + " to " + std::to_string(model::kCanonicalOpset) +
         " are read. Everything is rewritten to opset " + std::to_string(model::kCanonicalOpset) +
         " when a file is opened, so that an operator below stands for all its older forms that the rewriting knows.\n");
   std::map<std::string, std::string> domains;
-  int64_t count = 0;
+  std::string untrained;
+  int64_t count = 0, trained = 0;
   for (const ops::Operator* op : ops::all_operators()) {
     if (op->domain == "nibble") continue;  // the Session's own fused forms, which no file holds
     ++count;
     std::string& names = domains[op->domain.empty() ? "ai.onnx" : std::string(op->domain)];
     names += (names.empty() ? "" : ", ") + std::string(op->name);
+    if (op->domain.empty() && trained_operators().count(op->name))
+      ++trained;
+    else
+      untrained += (untrained.empty() ? "" : ", ") + std::string(op->name);
   }
   header({"domain", "operators (" + std::to_string(count) + ")"});
   for (const auto& [domain, names] : domains) row({domain, names});
+  print("\n`nibble train` follows " + std::to_string(trained) +
+        " of them, and refuses, by the node, an attribute that it does not; without a gradient are " + untrained +
+        ". QuantizeLinear and DequantizeLinear are followed where they stand for what nibble quantized.");
   print("\n## Number formats\n");
   print("Described in [formats.md](formats.md).\n");
   header({"name", "what it is"});

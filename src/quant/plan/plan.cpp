@@ -10,6 +10,7 @@
 #include "graph/products.h"
 #include "quant/apply.h"
 #include "quant/calibrate/calibrate.h"
+#include "quant/plan/lattice.h"
 
 namespace nibble::quant {
 namespace {
@@ -227,6 +228,12 @@ void require_finite(const graph::Value& value) {
                          "--nonfinite zero replaces such values by 0");
 }
 
+fit::MatrixView matrix_of(const LayerPlan& layer, const tensor::Tensor& weight) {
+  const float* const data = weight.values<float>().data();
+  if (layer.transposed) return {data, layer.rows, layer.columns, 1, layer.rows};
+  return {data, layer.rows, layer.columns, layer.columns, 1};
+}
+
 int64_t Plan::quantized_layers() const {
   return std::count_if(layers.begin(), layers.end(), [](const LayerPlan& l) { return l.bits < 16; });
 }
@@ -275,6 +282,7 @@ Plan make_plan(const Graph& graph, const Scheme& scheme, const Calibration* cali
       else
         layer->why_qdq = "it lies in a branch";
     }
+    find_lattice(*layer, graph::graph_at(graph, layer->path).value(layer->weight).constant);
     count_bytes(*layer);
   }
   find_activations(graph, plan);

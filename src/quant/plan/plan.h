@@ -1,7 +1,9 @@
 #pragma once
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "fit/lattice.h"
 #include "graph/graph.h"
 #include "graph/subgraphs.h"
 #include "model/matmul_nbits_form.h"
@@ -34,7 +36,11 @@ struct LayerPlan {
       0;                ///< block_size of the MatMulNBits or GatherBlockQuantized that it is written as; 0: it is not
   std::string why_qdq;  ///< in the style matmulnbits: why it is written as DequantizeLinear all the same
   std::string note;     ///< the reason for anything that differs from the scheme; empty if nothing does
+  std::shared_ptr<const fit::Lattice> lattice;  ///< the parameters that the weight already lies on; usually absent
 };
+
+/// The layer's float weight as a matrix.
+fit::MatrixView matrix_of(const LayerPlan& layer, const tensor::Tensor& weight);
 
 /// One quantized activation.
 struct ActivationPlan {

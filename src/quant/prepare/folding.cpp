@@ -9,7 +9,8 @@ const Preparation& batch_normalization_preparation() {
                              [](graph::Graph& graph) {
                                runtime::fold_batch_normalization(graph);
                                return std::string();
-                             }};
+                             },
+                             true, true};
   return p;
 }
 
@@ -18,7 +19,8 @@ const Preparation& bias_preparation() {
                              [](graph::Graph& graph) {
                                runtime::fold_bias(graph);
                                return std::string();
-                             }};
+                             },
+                             true, true};
   return p;
 }
 

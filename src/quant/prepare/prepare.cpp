@@ -25,10 +25,12 @@ const Preparation* find_preparation(std::string_view name) {
   return nullptr;
 }
 
-std::vector<std::string> prepare(graph::Graph& graph, std::span<const Preparation* const> chosen) {
+std::vector<std::string> prepare(graph::Graph& graph, std::span<const Preparation* const> chosen,
+                                 bool keep_normalizations) {
   std::vector<std::string> notes;
   for (const Preparation* p : all_preparations()) {
     if (!p->always && std::find(chosen.begin(), chosen.end(), p) == chosen.end()) continue;
+    if (p->folds && keep_normalizations) continue;
     if (const std::string note = p->run(graph); !note.empty()) notes.push_back(std::string(p->name) + ": " + note);
   }
   graph.compact();

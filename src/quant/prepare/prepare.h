@@ -15,6 +15,7 @@ struct Preparation {
   /// Returns what was done, in one phrase for people; empty where there is nothing to say.
   std::string (*run)(graph::Graph&);
   bool always = true;  ///< runs unasked; the others run where a scheme names them (`prepare=NAME`)
+  bool folds = false;  ///< moves a scale or shift that follows a product into it
 };
 /// All, in the order in which they run.
 std::span<const Preparation* const> all_preparations();
@@ -22,7 +23,9 @@ std::span<const Preparation* const> all_preparations();
 const Preparation* find_preparation(std::string_view name);
 
 /// Runs every preparation that runs always and those that were `chosen`, in the order of the table, then infers shapes
-/// again. Returns "NAME: what was done" of those that have something to say.
-std::vector<std::string> prepare(graph::Graph& graph, std::span<const Preparation* const> chosen = {});
+/// again. With `keep_normalizations` those that fold normalisations (and what stands where one did) are left out.
+/// Returns "NAME: what was done" of those that have something to say.
+std::vector<std::string> prepare(graph::Graph& graph, std::span<const Preparation* const> chosen = {},
+                                 bool keep_normalizations = false);
 
 }  // namespace nibble::quant

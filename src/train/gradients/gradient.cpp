@@ -4,13 +4,9 @@
 
 namespace nibble::train {
 
-#define NIBBLE_GRADIENT(function) const Gradient& function##_gradient();
-#include "train/gradients.def"
-#undef NIBBLE_GRADIENT
-
-std::span<const Gradient* const> all_gradients() {
-  static const auto table = std::to_array<const Gradient*>({
-#define NIBBLE_GRADIENT(function) &function##_gradient(),
+std::span<const Gradient> all_gradients() {
+  static const auto table = std::to_array<Gradient>({
+#define NIBBLE_GRADIENT(function, onnx_name, ...) {onnx_name, "", follow_##function},
 #include "train/gradients.def"
 #undef NIBBLE_GRADIENT
   });
@@ -18,8 +14,8 @@ std::span<const Gradient* const> all_gradients() {
 }
 
 const Gradient* find_gradient(std::string_view name, std::string_view domain) {
-  for (const Gradient* g : all_gradients())
-    if (g->name == name && g->domain == domain) return g;
+  for (const Gradient& g : all_gradients())
+    if (g.name == name && g.domain == domain) return &g;
   return nullptr;
 }
 

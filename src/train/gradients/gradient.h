@@ -26,6 +26,9 @@ class Step {
   /// The values of an integer input (a shape, axes), which have no gradient.
   std::vector<int64_t> integers(size_t i) const;
 
+  /// A float attribute.
+  double number(const char* attribute, float fallback) const { return double{node_.real(attribute, fallback)}; }
+
   void output(at::Tensor value, size_t i = 0) { outputs_.at(i) = std::move(value); }
   size_t output_count() const { return outputs_.size(); }
   bool wants(size_t i) const { return node_.output(i) != graph::kNoValue; }
@@ -47,6 +50,10 @@ class Step {
   std::vector<at::Tensor> outputs_;
 };
 
+#define NIBBLE_GRADIENT(function, onnx_name, ...) void follow_##function(Step&);
+#include "train/gradients.def"
+#undef NIBBLE_GRADIENT
+
 /// An operator that training can follow: its forward computation in operations that autograd knows.
 struct Gradient {
   std::string_view name, domain;
@@ -56,6 +63,6 @@ struct Gradient {
 /// The operator's row, or nullptr.
 const Gradient* find_gradient(std::string_view name, std::string_view domain);
 /// All rows in table order.
-std::span<const Gradient* const> all_gradients();
+std::span<const Gradient> all_gradients();
 
 }  // namespace nibble::train

@@ -5,37 +5,21 @@
 #include "train/gradients/gradient.h"
 
 namespace nibble::train {
-namespace {
 
-/// ONNX's target shape: 0 keeps a size (unless `allowzero`), -1 takes what is left.
-void run_reshape(Step& s) {
-  std::vector<int64_t> shape = s.integers(1);
-  const at::Tensor& x = s.input(0);
-  for (size_t d = 0; d < shape.size(); ++d)
-    if (shape[d] == 0 && s.node().integer("allowzero", 0) == 0) {
-      if (static_cast<int64_t>(d) >= x.dim()) s.unsupported("its shape keeps a size that its input does not have");
-      shape[d] = x.size(static_cast<int64_t>(d));
-    }
-  s.output(x.reshape(shape));
-}
-
-void run_flatten(Step& s) {
-  const at::Tensor& x = s.input(0);
-  int64_t axis = s.node().integer("axis", 1);
-  if (axis < 0) axis += x.dim();
-  const auto sizes = x.sizes();
-  const int64_t rows = std::accumulate(sizes.begin(), sizes.begin() + axis, int64_t{1}, std::multiplies<>());
-  s.output(x.reshape({rows, rows ? x.numel() / rows : 0}));
-}
-
-void run_transpose(Step& s) {
+void follow_transpose(Step& s) {
   const at::Tensor& x = s.input(0);
   std::vector<int64_t> order(static_cast<size_t>(x.dim()));
   std::iota(order.rbegin(), order.rend(), int64_t{0});
   s.output(x.permute(s.node().integers("perm", order)));
 }
 
-void run_slice(Step& s) {
+void follow_concat(Step& s) {
+  std::vector<at::Tensor> parts;
+  for (size_t i = 0; i < s.input_count(); ++i) parts.push_back(s.input(i));
+  s.output(at::cat(parts, s.axis(s.node().integer("axis", 0), parts[0].dim())));
+}
+
+void follow_slice(Step& s) {
   at::Tensor x = s.input(0);
   const std::vector<int64_t> starts = s.integers(1), ends = s.integers(2);
   std::vector<int64_t> axes(starts.size()), steps(starts.size(), 1);
@@ -59,7 +43,7 @@ void run_slice(Step& s) {
   s.output(x);
 }
 
-void run_pad(Step& s) {
+void follow_pad(Step& s) {
   const at::Tensor& x = s.input(0);
   const std::string mode = s.node().text("mode", "constant");
   const std::vector<int64_t> pads = s.integers(1);
@@ -97,33 +81,6 @@ void run_pad(Step& s) {
     y = y.index_select(d, at::tensor(places, at::kLong));
   }
   s.output(y);
-}
-
-}  // namespace
-
-const Gradient& identity_gradient() {
-  static const Gradient g{"Identity", "", [](Step& s) { s.output(s.input(0)); }};
-  return g;
-}
-const Gradient& reshape_gradient() {
-  static const Gradient g{"Reshape", "", run_reshape};
-  return g;
-}
-const Gradient& flatten_gradient() {
-  static const Gradient g{"Flatten", "", run_flatten};
-  return g;
-}
-const Gradient& transpose_gradient() {
-  static const Gradient g{"Transpose", "", run_transpose};
-  return g;
-}
-const Gradient& slice_gradient() {
-  static const Gradient g{"Slice", "", run_slice};
-  return g;
-}
-const Gradient& pad_gradient() {
-  static const Gradient g{"Pad", "", run_pad};
-  return g;
 }
 
 }  // namespace nibble::train

@@ -2,9 +2,8 @@
 #include "train/gradients/gradient.h"
 
 namespace nibble::train {
-namespace {
 
-void run_batch_normalization(Step& s) {
+void follow_batch_normalization(Step& s) {
   const at::Tensor& x = s.input(0);
   const double epsilon = double{s.node().real("epsilon", 1e-5f)};
   if (!s.batch_statistics()) {
@@ -15,13 +14,6 @@ void run_batch_normalization(Step& s) {
   s.mean = at::zeros({x.size(1)});
   s.variance = at::ones({x.size(1)});
   s.output(at::batch_norm(x, s.input(1), s.input(2), s.mean, s.variance, true, 1.0, epsilon, false));
-}
-
-}  // namespace
-
-const Gradient& batch_normalization_gradient() {
-  static const Gradient g{"BatchNormalization", "", run_batch_normalization};
-  return g;
 }
 
 }  // namespace nibble::train

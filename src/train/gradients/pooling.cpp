@@ -28,7 +28,19 @@ at::Tensor padded(const at::Tensor& x, const ops::Window& w, double value) {
   return any ? at::constant_pad_nd(x, pads, value) : x;
 }
 
-void run_max_pool(Step& s) {
+at::Tensor mean_of_windows(Step& s, const at::Tensor& x, const ops::Window& w) {
+  const std::vector<int64_t> none(w.dims(), 0);
+  for (const int64_t d : w.dilations)
+    if (d != 1) s.unsupported("training follows average pooling without dilations only");
+  if (w.dims() == 1) return at::avg_pool1d(x, w.kernel, w.strides, none);
+  if (w.dims() == 2) return at::avg_pool2d(x, w.kernel, w.strides, none, false, true, c10::nullopt);
+  if (w.dims() == 3) return at::avg_pool3d(x, w.kernel, w.strides, none, false, true, c10::nullopt);
+  s.unsupported("training follows windows of 1 to 3 dimensions");
+}
+
+}  // namespace
+
+void follow_max_pool(Step& s) {
   if (s.output_count() > 1 && s.wants(1)) s.unsupported("training does not follow its output of indices");
   const ops::Window w =
       ops::read_window(s.node(), spatial_sizes(s.input(0)), {}, s.node().integer("ceil_mode", 0) != 0);
@@ -44,21 +56,11 @@ void run_max_pool(Step& s) {
     s.unsupported("training follows windows of 1 to 3 dimensions");
 }
 
-at::Tensor sum_of_windows(Step& s, const at::Tensor& x, const ops::Window& w) {
-  const std::vector<int64_t> none(w.dims(), 0);
-  for (const int64_t d : w.dilations)
-    if (d != 1) s.unsupported("training follows average pooling without dilations only");
-  if (w.dims() == 1) return at::avg_pool1d(x, w.kernel, w.strides, none);
-  if (w.dims() == 2) return at::avg_pool2d(x, w.kernel, w.strides, none, false, true, 1);
-  if (w.dims() == 3) return at::avg_pool3d(x, w.kernel, w.strides, none, false, true, 1);
-  s.unsupported("training follows windows of 1 to 3 dimensions");
-}
-
-void run_average_pool(Step& s) {
+void follow_average_pool(Step& s) {
   const at::Tensor& x = s.input(0);
   const ops::Window w = ops::read_window(s.node(), spatial_sizes(x), {}, s.node().integer("ceil_mode", 0) != 0);
   // The mean over whole windows of a padded input, where need be divided by the share of places that count.
-  const at::Tensor sums = sum_of_windows(s, padded(x, w, 0), w);
+  const at::Tensor means = mean_of_windows(s, padded(x, w, 0), w);
   const at::Tensor ones = at::ones(spatial_sizes(x)).unsqueeze(0).unsqueeze(0);
   at::Tensor counted = padded(ones, w, 0);
   if (s.node().integer("count_include_pad", 0) != 0) {
@@ -73,30 +75,11 @@ void run_average_pool(Step& s) {
     }
     counted = padded(counted, beyond, 0);
   }
-  if (counted.numel() == ones.numel()) return s.output(sums);
-  s.output(sums / sum_of_windows(s, counted, w));
+  if (counted.numel() == ones.numel()) return s.output(means);
+  s.output(means / mean_of_windows(s, counted, w));
 }
 
-void run_global_average_pool(Step& s) { s.output(at::mean(s.input(0), spatial_axes(s.input(0)), true)); }
-void run_global_max_pool(Step& s) { s.output(at::amax(s.input(0), spatial_axes(s.input(0)), true)); }
-
-}  // namespace
-
-const Gradient& max_pool_gradient() {
-  static const Gradient g{"MaxPool", "", run_max_pool};
-  return g;
-}
-const Gradient& average_pool_gradient() {
-  static const Gradient g{"AveragePool", "", run_average_pool};
-  return g;
-}
-const Gradient& global_average_pool_gradient() {
-  static const Gradient g{"GlobalAveragePool", "", run_global_average_pool};
-  return g;
-}
-const Gradient& global_max_pool_gradient() {
-  static const Gradient g{"GlobalMaxPool", "", run_global_max_pool};
-  return g;
-}
+void follow_global_average_pool(Step& s) { s.output(at::mean(s.input(0), spatial_axes(s.input(0)), true)); }
+void follow_global_max_pool(Step& s) { s.output(at::amax(s.input(0), spatial_axes(s.input(0)), true)); }
 
 }  // namespace nibble::train

@@ -3,9 +3,8 @@
 #include "train/gradients/gradient.h"
 
 namespace nibble::train {
-namespace {
 
-void run_conv(Step& s) {
+void follow_conv(Step& s) {
   const graph::Node& node = s.node();
   at::Tensor x = s.input(0);
   const at::Tensor& w = s.input(1);
@@ -24,7 +23,7 @@ void run_conv(Step& s) {
                            std::vector<int64_t>(window.dims(), 0), node.integer("group", 1)));
 }
 
-void run_gemm(Step& s) {
+void follow_gemm(Step& s) {
   const graph::Node& node = s.node();
   const at::Tensor a = node.integer("transA", 0) ? s.input(0).t() : s.input(0);
   const at::Tensor b = node.integer("transB", 0) ? s.input(1).t() : s.input(1);
@@ -35,21 +34,6 @@ void run_gemm(Step& s) {
     s.output(alpha == 1 ? at::mm(a, b) : at::mm(a, b) * alpha);
 }
 
-void run_matmul(Step& s) { s.output(at::matmul(s.input(0), s.input(1))); }
-
-}  // namespace
-
-const Gradient& conv_gradient() {
-  static const Gradient g{"Conv", "", run_conv};
-  return g;
-}
-const Gradient& gemm_gradient() {
-  static const Gradient g{"Gemm", "", run_gemm};
-  return g;
-}
-const Gradient& matmul_gradient() {
-  static const Gradient g{"MatMul", "", run_matmul};
-  return g;
-}
+void follow_matmul(Step& s) { s.output(at::matmul(s.input(0), s.input(1))); }
 
 }  // namespace nibble::train

@@ -126,10 +126,9 @@ void TorchAutograd::run_node(NodeId id, std::vector<at::Tensor>& values, const S
     if (node.outputs[i] != graph::kNoValue) values[static_cast<size_t>(node.outputs[i])] = step.outputs()[i];
 }
 
-/// Mean squared error over the variance of the teacher's values.
-at::Tensor relative_error(const at::Tensor& student, const at::Tensor& teacher, const Slice& slice) {
+/// Mean squared error over a variance, weighted by the slice's share of the batch.
+at::Tensor relative_error(const at::Tensor& student, const at::Tensor& teacher, double variance, const Slice& slice) {
   const double samples = static_cast<double>(teacher.dim() > 0 ? teacher.size(0) : 1);
-  const double variance = at::var(teacher, false).item<double>();
   return at::mse_loss(student, teacher) * (samples / static_cast<double>(slice.batch) / std::max(variance, 1e-12));
 }
 
@@ -162,12 +161,14 @@ at::Tensor TorchAutograd::loss(const std::vector<at::Tensor>& values, const Slic
     add((at::exp(wanted) * difference).sum() * (t * t / batch), slice.teacher_weight, result.teacher_loss);
   } else if (slice.teacher_weight > 0) {
     for (size_t i = 0; i < slice.teacher.size(); ++i)
-      add(relative_error(values[static_cast<size_t>(t_.graph.outputs[i])], to_torch(slice.teacher[i]), slice),
+      add(relative_error(values[static_cast<size_t>(t_.graph.outputs[i])], to_torch(slice.teacher[i]),
+                         slice.teacher_variance.empty() ? 1.0 : slice.teacher_variance[i], slice),
           slice.teacher_weight / static_cast<double>(slice.teacher.size()), result.teacher_loss);
   }
   if (slice.feature_weight > 0)
     for (size_t i = 0; i < slice.teacher_features.size(); ++i)
-      add(relative_error(values[static_cast<size_t>(t_.features[i])], to_torch(slice.teacher_features[i]), slice),
+      add(relative_error(values[static_cast<size_t>(t_.features[i])], to_torch(slice.teacher_features[i]),
+                         slice.feature_variance.empty() ? 1.0 : slice.feature_variance[i], slice),
           slice.feature_weight / static_cast<double>(slice.teacher_features.size()), result.feature_loss);
   if (parts.empty()) return {};
   at::Tensor sum = parts[0];

@@ -11,7 +11,7 @@ namespace {
 std::span<const std::string_view> operators() {
   static const std::vector<std::string_view> names = [] {
     std::vector<std::string_view> all;
-    for (const Gradient* g : all_gradients()) all.push_back(g->name);
+    for (const Gradient& g : all_gradients()) all.push_back(g.name);
     return all;
   }();
   return names;

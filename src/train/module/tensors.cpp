@@ -9,29 +9,6 @@ namespace {
 
 using tensor::DType;
 
-at::ScalarType type_of(DType dtype) {
-  switch (dtype) {
-    case DType::f32:
-      return at::kFloat;
-    case DType::f64:
-      return at::kDouble;
-    case DType::i64:
-      return at::kLong;
-    case DType::i32:
-      return at::kInt;
-    case DType::i16:
-      return at::kShort;
-    case DType::i8:
-      return at::kChar;
-    case DType::u8:
-      return at::kByte;
-    case DType::boolean:
-      return at::kBool;
-    default:
-      base::fail_unsupported("", "training does not follow values of type " + std::string(tensor::name_of(dtype)));
-  }
-}
-
 DType type_of(at::ScalarType type) {
   switch (type) {
     case at::kFloat:
@@ -55,11 +32,34 @@ DType type_of(at::ScalarType type) {
 
 }  // namespace
 
+at::ScalarType torch_type(DType dtype, const std::string& place) {
+  switch (dtype) {
+    case DType::f32:
+      return at::kFloat;
+    case DType::f64:
+      return at::kDouble;
+    case DType::i64:
+      return at::kLong;
+    case DType::i32:
+      return at::kInt;
+    case DType::i16:
+      return at::kShort;
+    case DType::i8:
+      return at::kChar;
+    case DType::u8:
+      return at::kByte;
+    case DType::boolean:
+      return at::kBool;
+    default:
+      base::fail_unsupported(place, "training does not follow values of type " + std::string(tensor::name_of(dtype)));
+  }
+}
+
 at::Tensor to_torch(const tensor::Tensor& t) {
   NIBBLE_INVARIANT(!t.quantization());
   auto* data = const_cast<std::byte*>(t.bytes().data());  // torch has no view of constant bytes
   return at::from_blob(
-      data, t.shape(), [t](void*) {}, at::TensorOptions(type_of(t.dtype())));
+      data, t.shape(), [t](void*) {}, at::TensorOptions(torch_type(t.dtype())));
 }
 
 tensor::Tensor from_torch(const at::Tensor& t) {
