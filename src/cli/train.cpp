@@ -42,6 +42,7 @@ void run(Flags flags, Context& context) {
   options.optimizer = train::parse_optimizer(flags.optimizer);
   options.augmentation = train::parse_augmentation(flags.augmentation);
   options.quantize = !flags.floats;
+  if (flags.floats) flags.quantization.options.push_back("bias-correction=off");  // nothing to take back
   if (flags.from_scratch) {
     options.distillation = 0;  // there is no trained network to learn from
     options.learning_rate = 1e-2;
@@ -219,7 +220,7 @@ void add_train(CLI::App& app, Context& context) {
       ->type_name("N");
   command->add_option("--seed", o.seed, "of everything random (default 0)")->type_name("N");
   command->add_option("--optimizer", flags->optimizer, "adam (default) or sgd")->type_name("NAME");
-  command->add_option("--learning-rate", flags->learning_rate, "relative to each tensor's size (default 0.002)")
+  command->add_option("--learning-rate", flags->learning_rate, "relative to each tensor's size (default 0.005)")
       ->type_name("R");
   command->add_option("--warm-up", o.warm_up, "share of the steps in which it rises (default 0.05)")->type_name("S");
   command->add_option("--scale-rate", o.scale_rate, "the same for scales, as a factor (default 1)")->type_name("F");

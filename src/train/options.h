@@ -24,7 +24,7 @@ struct Options {
   uint64_t seed = 0;
 
   OptimizerKind optimizer = OptimizerKind::kAdam;
-  double learning_rate = 2e-3;  ///< relative to each tensor's size
+  double learning_rate = 5e-3;  ///< relative to each tensor's size
   double warm_up = 0.05;        ///< share of all steps
   double scale_rate = 1;        ///< learning rate of scales and zero points, as a factor
   double momentum = 0.9;        ///< of SGD
