@@ -43,6 +43,9 @@ float root_mean_square(const Tensor& t) {
 
 Tensor copy_of(const Tensor& t) { return Tensor::of<float>(t.shape(), t.values<float>()); }
 
+/// The power of two nearest to a size, 1 for none: taking a number into such units and back does not round it.
+float unit_of(float size) { return size > 0 && std::isfinite(size) ? std::exp2(std::round(std::log2(size))) : 1.0f; }
+
 void fill(Tensor& t, float value) { std::fill_n(t.mutable_values<float>().data(), t.elements(), value); }
 
 }  // namespace
@@ -106,7 +109,7 @@ void Student::find_others() {
     Other o;
     o.value = v;
     o.name = value.name;
-    o.unit = unit > 0 ? unit : 1.0f;
+    o.unit = unit_of(unit);
     o.shifts = shifts;
     o.exact = exact;
     o.positive = positive;
@@ -382,8 +385,9 @@ void Student::set_bias_units(const std::map<std::string, float>& spread) {
   for (Other& o : others_) {
     const auto it = spread.find(o.name);
     if (it == spread.end() || !(it->second > 0) || !std::isfinite(it->second)) continue;
-    for (float& v : o.parameter.mutable_values<float>()) v *= o.unit / it->second;
-    o.unit = it->second;
+    const float unit = unit_of(it->second);
+    for (float& v : o.parameter.mutable_values<float>()) v *= o.unit / unit;
+    o.unit = unit;
   }
 }
 
@@ -475,11 +479,17 @@ std::vector<io::NamedTensor> Student::state() const {
 void Student::load(const std::vector<io::NamedTensor>& state) {
   std::map<std::string, Tensor> by_name;
   for (const auto& t : state) by_name[t.name] = t.tensor;
+  const auto require = [](bool right, const std::string& name, const char* is) {
+    if (!right) base::fail_malformed("tensor " + base::in_quotes(name), is);
+  };
   const auto floats = [&](const std::string& name, int64_t count) {
     const auto it = by_name.find(name);
-    if (it == by_name.end() || it->second.dtype() != DType::f32 || it->second.elements() != count)
-      base::fail_malformed("tensor " + base::in_quotes(name), "is missing or does not fit this network");
-    return it->second.values<float>();
+    require(it != by_name.end() && it->second.dtype() == DType::f32 && it->second.elements() == count, name,
+            "is missing or does not fit this network");
+    const auto v = it->second.values<float>();
+    require(std::all_of(v.begin(), v.end(), [](float x) { return std::isfinite(x); }), name,
+            "holds a number that is not finite");
+    return v;
   };
   const auto copy = [&](const std::string& name, Tensor& to) {
     const auto from = floats(name, to.elements());
@@ -488,11 +498,16 @@ void Student::load(const std::vector<io::NamedTensor>& state) {
   for (size_t i = 0; i < weights_.size(); ++i) weights_[i].load("weight." + std::to_string(i) + ".", by_name);
   for (size_t i = 0; i < others_.size(); ++i) {
     copy("constant." + std::to_string(i), others_[i].parameter);
-    others_[i].unit = floats("constant." + std::to_string(i) + ".unit", 1)[0];
+    const std::string unit = "constant." + std::to_string(i) + ".unit";
+    others_[i].unit = floats(unit, 1)[0];
+    require(others_[i].unit > 0, unit, "is not above 0");
   }
   for (size_t i = 0; i < activations_.size(); ++i) {
-    const auto v = floats("activation." + std::to_string(i), 4);
+    const std::string name = "activation." + std::to_string(i);
+    const auto v = floats(name, 4);
     Activation& a = activations_[i];
+    require(v[0] > 0 && v[1] >= 0 && v[1] < static_cast<float>(1 << a.bits), name,
+            "holds a scale or zero point that quantization does not make");
     a.first_scale = v[0];
     a.first_zero = static_cast<int>(v[1]);
     fill(a.log_scale, v[2]);
@@ -511,8 +526,10 @@ void Student::load(const std::vector<io::NamedTensor>& state) {
     copy("average." + std::to_string(i), averages_.back());
   }
   const auto steps = by_name.find("averaged_steps");
-  if (steps != by_name.end() && steps->second.dtype() == DType::i64 && steps->second.elements() == 1)
-    averaged_steps_ = steps->second.values<int64_t>()[0];
+  require(steps != by_name.end() && steps->second.dtype() == DType::i64 && steps->second.elements() == 1 &&
+              steps->second.values<int64_t>()[0] >= 0,
+          "averaged_steps", "is missing or does not fit this network");
+  averaged_steps_ = steps->second.values<int64_t>()[0];
 }
 
 }  // namespace nibble::train
