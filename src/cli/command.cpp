@@ -124,7 +124,7 @@ Network open_network(const std::filesystem::path& path, Context& context) {
 }
 
 std::unique_ptr<data::Dataset> open_data(const std::filesystem::path& path, const DataFlags& flags,
-                                         const Network& network, Context& context) {
+                                         const Network& network, Context& context, bool said) {
   data::DataChoice choice{flags.preprocess, flags.audio,  flags.labels, flags.references,
                           flags.seed,       flags.offset, std::nullopt, flags.skip_bad};
   if (flags.samples > 0) choice.limit = flags.samples;
@@ -136,6 +136,7 @@ std::unique_ptr<data::Dataset> open_data(const std::filesystem::path& path, cons
     options.inputs[0].name = flags.input_name;
   }
   auto dataset = data::open_dataset(path, options, context.limits);
+  if (said) return dataset;
   context.console->line("data", dataset->describe());
   for (const std::string& note : dataset->notes()) context.console->note(note);
   return dataset;

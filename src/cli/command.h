@@ -74,9 +74,10 @@ struct Network {
 };
 Network open_network(const std::filesystem::path& path, Context& context);
 
-/// Opens data for a network; what was assumed is noted on the console. Flags win over the network's description.
+/// Opens data for a network; what was assumed is noted on the console, unless it has been `said` before. Flags win over
+/// the network's description.
 std::unique_ptr<data::Dataset> open_data(const std::filesystem::path& path, const DataFlags& flags,
-                                         const Network& network, Context& context);
+                                         const Network& network, Context& context, bool said = false);
 
 /// "net-w4a8.onnx" quoted for a shell where it must be.
 std::string shell_word(const std::string& word);

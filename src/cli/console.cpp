@@ -97,7 +97,7 @@ void Console::line(std::string_view label, std::string_view text) {
 }
 
 void Console::check_cancelled() {
-  if (const int signal = caught_signal.load()) throw Interrupted{signal};
+  if (const int signal = caught_signal.load()) throw Interrupted{.signal = signal};
 }
 
 void print(std::string_view text) {

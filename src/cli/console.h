@@ -2,7 +2,6 @@
 #include <chrono>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/progress.h"
@@ -29,9 +28,6 @@ class Console final : public base::Progress {
   void note(std::string_view text) override;
   void check_cancelled() override;
 
-  /// Says nothing more but what must not be missed, or does again; returns what it was.
-  bool set_quiet(bool quiet) { return std::exchange(quiet_, quiet); }
-
   /// `label` padded to the column of labels, then text: "plan           26 Conv ...".
   void line(std::string_view label, std::string_view text);
 
@@ -51,6 +47,7 @@ void print(std::string_view text);
 void install_signal_handlers();
 struct Interrupted {
   int signal;
+  std::string left = "nothing was left behind";  ///< what the work so far is worth
 };
 
 }  // namespace nibble::cli

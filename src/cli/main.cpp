@@ -49,7 +49,7 @@ int main(int argc, char** argv) {
   } catch (const base::Error& e) {
     return fail(e.exit_status(), e.what());
   } catch (const cli::Interrupted& e) {
-    return fail(128 + e.signal, "interrupted; nothing was left behind");
+    return fail(128 + e.signal, "interrupted; " + e.left);
   } catch (const std::bad_alloc&) {
     return fail(6, "out of memory");
   } catch (const std::exception& e) {

@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/language/language.h"
 #include "cli/quantization.h"
+#include "cli/training.h"
 #include "cli/version.h"
 #include "model/save.h"
 #include "quant/prepare/prepare.h"
@@ -26,51 +27,6 @@ struct Flags {
   std::optional<double> distillation, learning_rate;
   bool floats = false, from_scratch = false;
 };
-
-/// The data in two parts: what is trained on, and what says how well that went.
-struct Split {
-  std::unique_ptr<data::Dataset> training, validation;
-};
-
-Split open_split(const Flags& flags, const Network& network, Context& context) {
-  Split s;
-  if (flags.validation == "none") {
-    s.training = open_data(flags.data_path, flags.data, network, context);
-    return s;
-  }
-  std::error_code none;
-  if (std::filesystem::exists(flags.validation, none)) {
-    s.training = open_data(flags.data_path, flags.data, network, context);
-    DataFlags whole = flags.data;
-    whole.samples = whole.offset = 0;
-    whole.seed.reset();
-    s.validation = open_data(flags.validation, whole, network, context);
-    return s;
-  }
-  char* end = nullptr;
-  const double number = std::strtod(flags.validation.c_str(), &end);
-  const bool percent = *end == '%';
-  if (end == flags.validation.c_str() || *(percent ? end + 1 : end) != '\0' || !(number > 0) ||
-      (!percent && number != std::floor(number)))
-    base::fail_usage(
-        "--val", "takes a share (5%), a number of samples, data, or none, not " + base::in_quotes(flags.validation));
-  // One shuffle of all samples: its front is kept for validation.
-  DataFlags chosen = flags.data;
-  if (!chosen.seed) chosen.seed = flags.options.seed;
-  const int64_t all = open_data(flags.data_path, chosen, network, context)->size();
-  const auto count = static_cast<int64_t>(percent ? std::ceil(static_cast<double>(all) * number / 100) : number);
-  if (count >= all)
-    base::fail_usage("--val", fmt::format("takes {} of {} samples, which leaves none to train on", count, all));
-  DataFlags first = chosen, rest = chosen;
-  first.samples = count;
-  rest.offset += count;
-  rest.samples = all - count;
-  const bool quiet = context.console->set_quiet(true);  // what was assumed of the data has been said
-  s.validation = open_data(flags.data_path, first, network, context);
-  s.training = open_data(flags.data_path, rest, network, context);
-  context.console->set_quiet(quiet);
-  return s;
-}
 
 void run(Flags flags, Context& context) {
   context.start(
@@ -113,7 +69,8 @@ void run(Flags flags, Context& context) {
     context.console->line("from scratch", fmt::format("{} constants with {} numbers start anew, seed {}", done.size(),
                                                       count_text(count), options.seed));
   }
-  const Split split = open_split(flags, network, context);
+  const TrainingData data =
+      open_training_data(flags.data_path, flags.validation, flags.data, options.seed, network, context);
   if (options.batch_norm != train::BatchNorm::kFold) {
     flags.quantization.keep_normalizations = true;
     if (const int64_t turned = train::make_scales_positive(network.graph))
@@ -128,18 +85,18 @@ void run(Flags flags, Context& context) {
   job.teacher = job.prepared = &q.graph;
   job.plan = q.plan;
   job.quantized = q.graph;
-  job.data = split.training.get();
-  job.validation = split.validation.get();
+  job.data = data.training.get();
+  job.validation = data.validation.get();
   job.task = task;
   job.limits = context.limits;
   job.calibration = [&]() -> quant::NextBatch {
     auto at = std::make_shared<int64_t>(0);
-    const int64_t total = std::min(split.training->size(), flags.quantization.calibration_samples);
-    const int64_t fixed = split.training->fixed_batch(q.graph);
+    const int64_t total = std::min(data.training->size(), flags.quantization.calibration_samples);
+    const int64_t fixed = data.training->fixed_batch(q.graph);
     const int64_t size = fixed == tensor::kUnknown ? quant::calibration_batch(q.graph) : fixed;
     return [&, at, total, size]() -> std::vector<tensor::Tensor> {
       if (*at >= total) return {};
-      auto batch = split.training->batch(*at, std::min(size, total - *at), *context.pool);
+      auto batch = data.training->batch(*at, std::min(size, total - *at), *context.pool);
       *at += size;
       return batch.inputs;
     };
@@ -157,7 +114,7 @@ void run(Flags flags, Context& context) {
   watch.on_start = [&](const train::Forecast& f) {
     context.console->line(
         "", fmt::format("{} samples, {} to validate with · {} steps · {} parameters · about {}, {} of memory",
-                        count_text(f.samples), count_text(split.validation ? split.validation->size() : 0),
+                        count_text(f.samples), count_text(data.validation ? data.validation->size() : 0),
                         count_text(f.steps), count_text(f.parameters), seconds_text(f.seconds),
                         bytes_text(f.memory_bytes)));
     if (!f.start_text.empty())
@@ -165,16 +122,18 @@ void run(Flags flags, Context& context) {
                                             f.teacher_text, f.start_text));
   };
   watch.on_epoch = [&](const train::Epoch& e) {
-    std::string text = fmt::format("{}/{}   loss {:.4f}", e.epoch, options.epochs, e.loss);
-    if (e.train_accuracy) text += fmt::format("   training {:.2f} %", 100 * *e.train_accuracy);
-    if (e.score) text += fmt::format("   validation {}", e.score_text);
-    if (e.frozen) text += fmt::format("   {} weights fixed", count_text(e.frozen));
-    text += fmt::format("   {} left", seconds_text(e.seconds / static_cast<double>(e.epoch) *
-                                                   static_cast<double>(options.epochs - e.epoch)));
-    context.console->line("epoch", text);
+    context.console->line("epoch", epoch_text(e, options.epochs));
     if (log) log->write(io::to_text(train::to_json(e), 0) + "\n");
   };
-  const train::Outcome outcome = train::train(job, options, module, watch, *context.pool);
+  const train::Outcome outcome = [&] {
+    try {
+      return train::train(job, options, module, watch, *context.pool);
+    } catch (Interrupted& e) {
+      e.left = watch.checkpoint.string() + " holds what was trained; go on with --resume " +
+               shell_word(watch.checkpoint.string());
+      throw;
+    }
+  }();
   if (!outcome.stopped.empty()) context.console->note("stopped early: " + outcome.stopped);
 
   graph::Graph result = outcome.graph;
@@ -193,6 +152,46 @@ void run(Flags flags, Context& context) {
   if (log) log->commit();
   std::error_code none;
   if (flags.checkpoint.empty()) std::filesystem::remove(watch.checkpoint, none);
+
+  const std::string next = fmt::format("nibble eval {} --baseline {} --data TEST-DATA",
+                                       shell_word(flags.output.string()), shell_word(flags.network.string()));
+  const std::string sentence = verdict(outcome);
+  print("\n" + (sentence.empty() ? "" : "  " + eval::wrapped(sentence + ".", 2, 2) + "\n\n") + "  " +
+        display_width_padded("next", 15, false) + next + "\n");
+  if (!context.wants_report()) return;
+  const auto size = static_cast<int64_t>(saved.file_bytes + saved.data_bytes);
+  const auto inputs = hashed_inputs({{"float network", flags.network},
+                                     {"training data", flags.data_path},
+                                     {"ranges", flags.quantization.ranges},
+                                     {"output", flags.output}});
+  io::Json::Object json{{"schema", eval::kReportSchema},
+                        {"command", context.command_line},
+                        {"version", version()},
+                        {"commit", commit()},
+                        {"libraries", std::string(module.libraries)},
+                        {"files", eval::to_json(inputs)},
+                        {"plan", plan_json(q.plan)},
+                        {"output", flags.output.string()},
+                        {"file_bytes", size},
+                        {"float_file_bytes", network.file_bytes},
+                        {"samples", data.training->size()},
+                        {"validation_samples", data.validation ? data.validation->size() : 0}};
+  json.emplace_back("training", training_json(outcome, options));
+  context.write_json(json);
+  if (context.html.empty()) return;
+  eval::Page page =
+      training_page(outcome, options, q.plan,
+                    fmt::format("{} from {}", flags.output.filename().string(), flags.network.filename().string()),
+                    network.file_bytes, size);
+  page.next_text = "What is it worth?";
+  page.next = next;
+  page.command = context.command_line;
+  page.provenance = {{"nibble", std::string(version()) + " (" + commit() + ")"},
+                     {"libraries", std::string(module.libraries)},
+                     {"report schema", std::to_string(eval::kReportSchema)}};
+  page.inputs = inputs;
+  page.json = json;
+  context.write_html(eval::to_html(page));
 }
 
 }  // namespace
@@ -267,6 +266,7 @@ void add_train(CLI::App& app, Context& context) {
   command->add_option("--log", flags->log, "write a line of JSON an epoch")->type_name("FILE");
   add_data_flags(*command, flags->data);
   add_common_flags(*command, context, true);
+  add_html_flag(*command, context);
   command->callback([flags, &context] { run(*flags, context); });
 }
 

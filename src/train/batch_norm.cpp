@@ -8,6 +8,7 @@
 #include "model/portable_form.h"
 #include "runtime/infer_shapes.h"
 #include "tensor/quantization.h"
+#include "train/copy.h"
 
 namespace nibble::train {
 namespace {
@@ -88,7 +89,7 @@ int64_t make_scales_positive(Graph& g) {
     const auto turn = [&](ValueId v) {
       if (v == kNoValue) return;
       Tensor& constant = g.value(v).constant;
-      Tensor copy = Tensor::of<float>(constant.shape(), constant.values<float>());
+      Tensor copy = copy_of(constant);
       auto to = copy.mutable_values<float>();
       for (size_t i = 0; i < to.size(); ++i)
         if (negative[i * negative.size() / to.size()]) to[i] = -to[i];

@@ -1,10 +1,9 @@
 #include "train/checkpoint.h"
 
-#include <cstring>
-
 #include "base/error.h"
 #include "base/file.h"
 #include "io/hf/safetensors.h"
+#include "train/copy.h"
 
 namespace nibble::train {
 namespace {
@@ -50,11 +49,7 @@ std::vector<io::NamedTensor> with_prefix(const std::vector<io::NamedTensor>& ten
 
 void add_copies(std::vector<io::NamedTensor>& to, const std::vector<io::NamedTensor>& tensors,
                 const std::string& prefix) {
-  for (const auto& t : tensors) {
-    tensor::Tensor copy(t.tensor.dtype(), t.tensor.shape(), true);
-    if (!copy.bytes().empty()) std::memcpy(copy.mutable_bytes().data(), t.tensor.bytes().data(), copy.bytes().size());
-    to.push_back({prefix + t.name, std::move(copy)});
-  }
+  for (const auto& t : tensors) to.push_back({prefix + t.name, copy_of(t.tensor)});
 }
 
 }  // namespace nibble::train

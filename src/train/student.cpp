@@ -9,6 +9,7 @@
 #include "model/portable_form.h"
 #include "quant/scheme.h"
 #include "runtime/infer_shapes.h"
+#include "train/copy.h"
 
 namespace nibble::train {
 namespace {
@@ -20,10 +21,6 @@ using graph::NodeId;
 using graph::ValueId;
 using tensor::DType;
 using tensor::Tensor;
-
-constexpr float kRunningMomentum = 0.1f;  // of batch normalisation's statistics, as torch's default
-constexpr float kLeastScale = 1e-3f;      // of a normalisation, in units of its scales' root mean square
-constexpr float kRangeMomentum = 0.1f;    // of the ranges that straight-through activations follow
 
 /// Inputs of an operator that are learned where they are float constants. Products' weights that are quantized are not
 /// among them: those are TrainedWeights.
@@ -41,12 +38,8 @@ float root_mean_square(const Tensor& t) {
   return t.elements() ? static_cast<float>(std::sqrt(sum / static_cast<double>(t.elements()))) : 0.0f;
 }
 
-Tensor copy_of(const Tensor& t) { return Tensor::of<float>(t.shape(), t.values<float>()); }
-
 /// The power of two nearest to a size, 1 for none: taking a number into such units and back does not round it.
 float unit_of(float size) { return size > 0 && std::isfinite(size) ? std::exp2(std::round(std::log2(size))) : 1.0f; }
-
-void fill(Tensor& t, float value) { std::fill_n(t.mutable_values<float>().data(), t.elements(), value); }
 
 }  // namespace
 
@@ -254,101 +247,6 @@ std::vector<Tensor> Student::gradients(std::span<const SliceResult> slices, cons
   return weights;
 }
 
-void Student::finish_step(std::span<const SliceResult> slices, const Oscillation& oscillation, double averaging) {
-  for (TrainedWeight& w : weights_) {
-    if (quantizer_ == Quantizer::kSte) w.cover_range();
-    w.track(oscillation);
-  }
-  for (size_t i = 0; i < activations_.size() && quantizer_ == Quantizer::kSte; ++i) {
-    Activation& a = activations_[i];
-    float low = 0, high = 0;
-    for (const SliceResult& s : slices) {
-      low = std::min(low, s.activations[i].low);
-      high = std::max(high, s.activations[i].high);
-    }
-    const int highest = (1 << a.bits) - 1;
-    const float old_low = -a.first_scale * static_cast<float>(a.first_zero),
-                old_high = a.first_scale * static_cast<float>(highest - a.first_zero);
-    const auto p =
-        fit::params_from_range(old_low + kRangeMomentum * (low - old_low),
-                               old_high + kRangeMomentum * (high - old_high), quant::activation_grid(a.bits));
-    a.first_scale = p.scale;
-    a.first_zero = p.zero;
-  }
-  for (Other& o : others_)
-    if (o.positive)
-      for (float& v : o.parameter.mutable_values<float>()) v = std::max(v, kLeastScale);
-  for (const SliceResult& s : slices)
-    for (size_t i = 0; i < s.batch_norms.size(); ++i) {
-      const Node& node = graph_.node(batch_norms_[i].node);
-      const auto follow = [&](size_t input, const std::vector<float>& seen) {
-        Tensor& constant = graph_.value(node.input(input)).constant;
-        Tensor next = copy_of(constant);
-        auto to = next.mutable_values<float>();
-        // Each slice counts for its share of a step.
-        const float m = kRunningMomentum / static_cast<float>(slices.size());
-        for (size_t c = 0; c < to.size(); ++c) to[c] += m * (seen[c] - to[c]);
-        constant = next;
-      };
-      follow(3, s.batch_norms[i].mean);
-      follow(4, s.batch_norms[i].variance);
-    }
-  if (averaging <= 0) return;
-  const auto parameters = all_parameters();
-  if (averages_.empty()) {
-    for (const Tensor* p : parameters) averages_.push_back(copy_of(*p));
-    averaged_steps_ = 1;
-    return;
-  }
-  // Short at first, so that the start is soon forgotten.
-  const auto steps = static_cast<double>(++averaged_steps_);
-  const auto keep = static_cast<float>(std::min(averaging, (1 + steps) / (10 + steps)));
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    auto to = averages_[i].mutable_values<float>();
-    const auto from = parameters[i]->values<float>();
-    for (size_t k = 0; k < to.size(); ++k) to[k] = keep * to[k] + (1 - keep) * from[k];
-  }
-}
-
-void Student::set_batch_norms(std::span<const std::vector<BatchStatistics>> slices) {
-  for (size_t i = 0; i < batch_norms_.size() && !slices.empty(); ++i) {
-    const Node& node = graph_.node(batch_norms_[i].node);
-    for (const size_t input : {3, 4}) {
-      Tensor& constant = graph_.value(node.input(input)).constant;
-      Tensor mean(DType::f32, constant.shape());
-      for (size_t c = 0; c < static_cast<size_t>(mean.elements()); ++c) {
-        double sum = 0;
-        for (const auto& s : slices) sum += double{input == 3 ? s[i].mean[c] : s[i].variance[c]};
-        mean.mutable_values<float>()[c] = static_cast<float>(sum / static_cast<double>(slices.size()));
-      }
-      constant = mean;
-    }
-  }
-}
-
-std::vector<Tensor*> Student::all_parameters() {
-  std::vector<Tensor*> all;
-  for (TrainedWeight& w : weights_) {
-    all.push_back(&w.masters);
-    all.push_back(&w.log_scale);
-    if (w.zero) all.push_back(&w.zero);
-  }
-  for (Other& o : others_) all.push_back(&o.parameter);
-  for (Activation& a : activations_) {
-    all.push_back(&a.log_scale);
-    all.push_back(&a.zero);
-  }
-  return all;
-}
-
-void Student::swap_averages() {
-  const auto parameters = all_parameters();
-  for (size_t i = 0; i < averages_.size(); ++i) {
-    auto a = averages_[i].mutable_values<float>(), b = parameters[i]->mutable_values<float>();
-    std::swap_ranges(a.begin(), a.end(), b.begin());
-  }
-}
-
 void Student::set_bits(int weight_bits, int activation_bits) {
   for (TrainedWeight& w : weights_) w.set_fineness(weight_bits == 16 ? 0 : weight_bits == 8 && w.bits() == 4 ? 17 : 1);
   activation_bits_ = activation_bits;
@@ -411,125 +309,6 @@ Graph Student::graph() const {
                                                   : Tensor::scalar<uint8_t>(static_cast<uint8_t>(grid.zero));
   }
   return g;
-}
-
-std::vector<std::string> Student::parameter_names() const {
-  std::vector<std::string> weights, others, scales, activations;
-  for (const TrainedWeight& w : weights_) {
-    weights.push_back(w.name());
-    scales.push_back("scale of " + w.name());
-    if (w.zero) scales.push_back("zero point of " + w.name());
-  }
-  for (const Other& o : others_) others.push_back(o.name);
-  for (const Activation& a : activations_) {
-    activations.push_back("scale of " + a.name);
-    activations.push_back("zero point of " + a.name);
-  }
-  for (const auto* more : {&others, &scales, &activations}) weights.insert(weights.end(), more->begin(), more->end());
-  return weights;
-}
-
-int64_t Student::parameter_count() const {
-  int64_t count = 0;
-  for (const auto& group : parameters())
-    for (const Tensor& p : group.parameters) count += p.elements();
-  return count;
-}
-
-int64_t Student::weight_count() const {
-  int64_t count = 0;
-  for (const TrainedWeight& w : weights_) count += w.masters.elements();
-  return count;
-}
-
-int64_t Student::frozen() const {
-  int64_t count = 0;
-  for (const TrainedWeight& w : weights_) count += w.frozen();
-  return count;
-}
-
-double Student::oscillating() const {
-  double sum = 0;
-  for (const TrainedWeight& w : weights_) sum += w.oscillating() * static_cast<double>(w.masters.elements());
-  return weights_.empty() ? 0 : sum / static_cast<double>(weight_count());
-}
-
-std::vector<io::NamedTensor> Student::state() const {
-  std::vector<io::NamedTensor> all;
-  for (size_t i = 0; i < weights_.size(); ++i) weights_[i].save("weight." + std::to_string(i) + ".", all);
-  for (size_t i = 0; i < others_.size(); ++i) {
-    all.push_back({"constant." + std::to_string(i), others_[i].parameter});
-    all.push_back({"constant." + std::to_string(i) + ".unit", Tensor::of<float>({1}, std::vector{others_[i].unit})});
-  }
-  for (size_t i = 0; i < activations_.size(); ++i) {
-    const Activation& a = activations_[i];
-    all.push_back({"activation." + std::to_string(i),
-                   Tensor::of<float>({4}, std::vector{a.first_scale, static_cast<float>(a.first_zero),
-                                                      a.log_scale.values<float>()[0], a.zero.values<float>()[0]})});
-  }
-  for (size_t i = 0; i < batch_norms_.size(); ++i)
-    for (const size_t input : {3, 4})
-      all.push_back({"batch_norm." + std::to_string(i) + "." + std::to_string(input),
-                     graph_.value(graph_.node(batch_norms_[i].node).input(input)).constant});
-  for (size_t i = 0; i < averages_.size(); ++i) all.push_back({"average." + std::to_string(i), averages_[i]});
-  all.push_back({"averaged_steps", Tensor::scalar<int64_t>(averaged_steps_)});
-  return all;
-}
-
-void Student::load(const std::vector<io::NamedTensor>& state) {
-  std::map<std::string, Tensor> by_name;
-  for (const auto& t : state) by_name[t.name] = t.tensor;
-  const auto require = [](bool right, const std::string& name, const char* is) {
-    if (!right) base::fail_malformed("tensor " + base::in_quotes(name), is);
-  };
-  const auto floats = [&](const std::string& name, int64_t count) {
-    const auto it = by_name.find(name);
-    require(it != by_name.end() && it->second.dtype() == DType::f32 && it->second.elements() == count, name,
-            "is missing or does not fit this network");
-    const auto v = it->second.values<float>();
-    require(std::all_of(v.begin(), v.end(), [](float x) { return std::isfinite(x); }), name,
-            "holds a number that is not finite");
-    return v;
-  };
-  const auto copy = [&](const std::string& name, Tensor& to) {
-    const auto from = floats(name, to.elements());
-    std::copy(from.begin(), from.end(), to.mutable_values<float>().begin());
-  };
-  for (size_t i = 0; i < weights_.size(); ++i) weights_[i].load("weight." + std::to_string(i) + ".", by_name);
-  for (size_t i = 0; i < others_.size(); ++i) {
-    copy("constant." + std::to_string(i), others_[i].parameter);
-    const std::string unit = "constant." + std::to_string(i) + ".unit";
-    others_[i].unit = floats(unit, 1)[0];
-    require(others_[i].unit > 0, unit, "is not above 0");
-  }
-  for (size_t i = 0; i < activations_.size(); ++i) {
-    const std::string name = "activation." + std::to_string(i);
-    const auto v = floats(name, 4);
-    Activation& a = activations_[i];
-    require(v[0] > 0 && v[1] >= 0 && v[1] < static_cast<float>(1 << a.bits), name,
-            "holds a scale or zero point that quantization does not make");
-    a.first_scale = v[0];
-    a.first_zero = static_cast<int>(v[1]);
-    fill(a.log_scale, v[2]);
-    fill(a.zero, v[3]);
-  }
-  for (size_t i = 0; i < batch_norms_.size(); ++i)
-    for (const size_t input : {3, 4}) {
-      Tensor& constant = graph_.value(graph_.node(batch_norms_[i].node).input(input)).constant;
-      const auto from = floats("batch_norm." + std::to_string(i) + "." + std::to_string(input), constant.elements());
-      constant = Tensor::of<float>(constant.shape(), from);
-    }
-  averages_.clear();
-  const auto parameters = all_parameters();
-  for (size_t i = 0; i < parameters.size() && by_name.count("average.0"); ++i) {
-    averages_.push_back(copy_of(*parameters[i]));
-    copy("average." + std::to_string(i), averages_.back());
-  }
-  const auto steps = by_name.find("averaged_steps");
-  require(steps != by_name.end() && steps->second.dtype() == DType::i64 && steps->second.elements() == 1 &&
-              steps->second.values<int64_t>()[0] >= 0,
-          "averaged_steps", "is missing or does not fit this network");
-  averaged_steps_ = steps->second.values<int64_t>()[0];
 }
 
 }  // namespace nibble::train

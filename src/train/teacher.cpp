@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "train/copy.h"
+
 namespace nibble::train {
 namespace {
 
@@ -26,11 +28,10 @@ Teacher::Answers Teacher::answer(std::span<const tensor::Tensor> inputs) {
   Answers a;
   a.features.resize(features_.size());
   tensor::Tensor logits;
-  const auto copy = [](const tensor::Tensor& t) { return tensor::Tensor::of<float>(t.shape(), t.values<float>()); };
   session_.watch([&](const std::string& name, const tensor::Tensor& value) {
-    if (name == logits_) logits = copy(value);
+    if (name == logits_) logits = copy_of(value);
     for (size_t i = 0; i < features_.size(); ++i)
-      if (features_[i] == name) a.features[i] = copy(value);
+      if (features_[i] == name) a.features[i] = copy_of(value);
   });
   a.outputs = session_.run(inputs);
   if (logits) a.outputs = {logits};

@@ -1,9 +1,11 @@
 #include "train/trainer.h"
 
+#include <malloc.h>
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
+#include <climits>
 #include <cmath>
 
 #include "base/error.h"
@@ -21,6 +23,13 @@ int64_t peak_memory_bytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return usage.ru_maxrss * int64_t{1024};
+}
+
+/// Every step takes and gives back the same memory: kept in the process, it need not be cleared by the system each time
+/// (a sixth of a step's time on small images).
+void keep_freed_memory() {
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, INT_MAX);
 }
 
 int64_t slice_size(const Job& job, const Options& options) {
@@ -65,6 +74,7 @@ Trainer::Trainer(const Job& job, const Options& options, const Module& module, c
       pool_(pool),
       student_(job.quantized, *job.prepared, job.plan, options.quantizer),
       start_time_(now()) {
+  keep_freed_memory();
   if (job.data->size() == 0) base::fail_usage("", "the training data hold no sample");
   if (options.features > 0) features_ = block_outputs(*job.teacher, job.quantized);
   trainable_ = student_.trainable(features_);

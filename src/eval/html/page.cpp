@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "eval/html/curve.h"
 #include "eval/html/escape.h"
 #include "eval/html/figures.h"
 #include "eval/html/page_files.h"
@@ -182,6 +183,15 @@ void add_figures(const Page& page, std::string& out) {
   out += "</div>\n";
 }
 
+void add_curves(const Page& page, std::string& out) {
+  if (page.curves.empty()) return;
+  out += "<h2>Over time</h2>\n<div class=\"figures\">\n";
+  for (const PageCurve& c : page.curves)
+    out += fmt::format("<figure><h3>{}</h3>\n{}<figcaption>{}</figcaption></figure>\n", escaped(c.title),
+                       html::curve(c), escaped(c.caption));
+  out += "</div>\n";
+}
+
 void add_provenance(const Page& page, std::string& out) {
   out += fmt::format("<h2>How this was made</h2>\n<pre>{}</pre>\n", escaped(page.command));
   add_facts(page.provenance, out);
@@ -216,6 +226,7 @@ std::string to_html(const Page& page) {
   add_facts(page.facts, out);
   if (!page.next.empty())
     out += fmt::format("<h2>{}</h2>\n<pre>{}</pre>\n", escaped(page.next_text), escaped(page.next));
+  add_curves(page, out);
   add_layers(page, out);
   add_figures(page, out);
   add_provenance(page, out);

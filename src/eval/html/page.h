@@ -1,6 +1,7 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "eval/report.h"
@@ -26,6 +27,17 @@ struct PageLayer {
   std::optional<double> weight_db, output_db, cosine;  ///< SQNR in decibels; infinite: exact
 };
 
+/// What a figure was over time: lines over one pair of axes.
+struct PageCurve {
+  struct Line {
+    std::string label;
+    std::vector<std::pair<double, double>> points;  ///< x ascending; one alone is a level across the picture
+  };
+  std::string title, caption, unit;  ///< unit: after numbers of the y axis
+  std::string x_label;               ///< "epoch"
+  std::vector<Line> lines;           ///< the first is the one that matters
+};
+
 struct PageFact {
   std::string label, value;
 };
@@ -38,7 +50,8 @@ struct Page {
   std::vector<PageBar> bars;
   bool two = false;  ///< the bill has a column `before`
   std::vector<BillRow> bill;
-  std::vector<PageFact> facts;       ///< under the bill
+  std::vector<PageFact> facts;  ///< under the bill
+  std::vector<PageCurve> curves;
   std::vector<PageLayer> layers;     ///< in execution order
   std::string layers_text;           ///< what their figures are
   std::vector<WeightError> weights;  ///< in execution order; those that lost most are drawn
