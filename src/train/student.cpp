@@ -38,6 +38,9 @@ float root_mean_square(const Tensor& t) {
   return t.elements() ? static_cast<float>(std::sqrt(sum / static_cast<double>(t.elements()))) : 0.0f;
 }
 
+/// The power of two nearest to a size, 1 for none: taking a number into such units and back does not round it.
+float unit_of(float size) { return size > 0 && std::isfinite(size) ? std::exp2(std::round(std::log2(size))) : 1.0f; }
+
 }  // namespace
 
 Tensor Student::Other::real() const {
@@ -99,7 +102,7 @@ void Student::find_others() {
     Other o;
     o.value = v;
     o.name = value.name;
-    o.unit = unit > 0 ? unit : 1.0f;
+    o.unit = unit_of(unit);
     o.shifts = shifts;
     o.exact = exact;
     o.positive = positive;
@@ -280,8 +283,9 @@ void Student::set_bias_units(const std::map<std::string, float>& spread) {
   for (Other& o : others_) {
     const auto it = spread.find(o.name);
     if (it == spread.end() || !(it->second > 0) || !std::isfinite(it->second)) continue;
-    for (float& v : o.parameter.mutable_values<float>()) v *= o.unit / it->second;
-    o.unit = it->second;
+    const float unit = unit_of(it->second);
+    for (float& v : o.parameter.mutable_values<float>()) v *= o.unit / unit;
+    o.unit = unit;
   }
 }
 

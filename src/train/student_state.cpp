@@ -1,5 +1,6 @@
 // A student as a list of tensors, for checkpoints, and its figures.
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "train/copy.h"
@@ -76,11 +77,17 @@ std::vector<io::NamedTensor> Student::state() const {
 void Student::load(const std::vector<io::NamedTensor>& state) {
   std::map<std::string, Tensor> by_name;
   for (const auto& t : state) by_name[t.name] = t.tensor;
+  const auto require = [](bool right, const std::string& name, const char* is) {
+    if (!right) base::fail_malformed("tensor " + base::in_quotes(name), is);
+  };
   const auto floats = [&](const std::string& name, int64_t count) {
     const auto it = by_name.find(name);
-    if (it == by_name.end() || it->second.dtype() != DType::f32 || it->second.elements() != count)
-      base::fail_malformed("tensor " + base::in_quotes(name), "is missing or does not fit this network");
-    return it->second.values<float>();
+    require(it != by_name.end() && it->second.dtype() == DType::f32 && it->second.elements() == count, name,
+            "is missing or does not fit this network");
+    const auto v = it->second.values<float>();
+    require(std::all_of(v.begin(), v.end(), [](float x) { return std::isfinite(x); }), name,
+            "holds a number that is not finite");
+    return v;
   };
   const auto copy = [&](const std::string& name, Tensor& to) {
     const auto from = floats(name, to.elements());
@@ -89,11 +96,16 @@ void Student::load(const std::vector<io::NamedTensor>& state) {
   for (size_t i = 0; i < weights_.size(); ++i) weights_[i].load("weight." + std::to_string(i) + ".", by_name);
   for (size_t i = 0; i < others_.size(); ++i) {
     copy("constant." + std::to_string(i), others_[i].parameter);
-    others_[i].unit = floats("constant." + std::to_string(i) + ".unit", 1)[0];
+    const std::string unit = "constant." + std::to_string(i) + ".unit";
+    others_[i].unit = floats(unit, 1)[0];
+    require(others_[i].unit > 0, unit, "is not above 0");
   }
   for (size_t i = 0; i < activations_.size(); ++i) {
-    const auto v = floats("activation." + std::to_string(i), 4);
+    const std::string name = "activation." + std::to_string(i);
+    const auto v = floats(name, 4);
     Activation& a = activations_[i];
+    require(v[0] > 0 && v[1] >= 0 && v[1] < static_cast<float>(1 << a.bits), name,
+            "holds a scale or zero point that quantization does not make");
     a.first_scale = v[0];
     a.first_zero = static_cast<int>(v[1]);
     fill(a.log_scale, v[2]);
@@ -112,8 +124,10 @@ void Student::load(const std::vector<io::NamedTensor>& state) {
     copy("average." + std::to_string(i), averages_.back());
   }
   const auto steps = by_name.find("averaged_steps");
-  if (steps != by_name.end() && steps->second.dtype() == DType::i64 && steps->second.elements() == 1)
-    averaged_steps_ = steps->second.values<int64_t>()[0];
+  require(steps != by_name.end() && steps->second.dtype() == DType::i64 && steps->second.elements() == 1 &&
+              steps->second.values<int64_t>()[0] >= 0,
+          "averaged_steps", "is missing or does not fit this network");
+  averaged_steps_ = steps->second.values<int64_t>()[0];
 }
 
 }  // namespace nibble::train

@@ -341,6 +341,10 @@ void TrainedWeight::load(const std::string& prefix, const std::map<std::string, 
     if (it == from.end() && may_lack) return nullptr;
     if (it == from.end() || it->second.dtype() != type || it->second.elements() != count)
       base::fail_malformed("tensor " + base::in_quotes(prefix + what), "is missing or does not fit this network");
+    if (type == DType::f32)
+      for (const float v : it->second.values<float>())
+        if (!std::isfinite(v))
+          base::fail_malformed("tensor " + base::in_quotes(prefix + what), "holds a number that is not finite");
     return &it->second;
   };
   const auto copy = [&](const char* what, Tensor& to) {
@@ -359,6 +363,11 @@ void TrainedWeight::load(const std::string& prefix, const std::map<std::string, 
   std::vector<int32_t> zeros;
   list("first_scale", first_scale_, groups, false);
   list("first_zero", zeros, groups, false);
+  for (int64_t g = 0; g < groups; ++g)
+    if (!(first_scale_[static_cast<size_t>(g)] > 0) || zeros[static_cast<size_t>(g)] < grid_.lowest_code() ||
+        zeros[static_cast<size_t>(g)] > grid_.highest_code())
+      base::fail_malformed("tensor " + base::in_quotes(prefix + "first_scale"),
+                           "holds a scale or zero point that quantization does not make");
   first_zero_.assign(zeros.begin(), zeros.end());
   list("first_offset", first_offset_, groups, false);
   list("turning", turning_, count, true);

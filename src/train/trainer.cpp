@@ -48,8 +48,10 @@ std::vector<ParameterGroup> groups_of(const Student& student, const Options& opt
 
 std::vector<Stage> stages_of(const Options& o, bool quantized_activations) {
   if (!o.quantize) return {{0, 16, 16, true}};
-  const auto until = std::max<int64_t>(1, std::llround(o.gradual_share * static_cast<double>(o.epochs)));
   Gradual gradual = o.epochs > 1 ? o.gradual : Gradual::kNone;
+  // Every stage has an epoch: only what the last one makes is written.
+  const auto until = std::min<int64_t>(
+      o.epochs - 1, std::max<int64_t>(1, std::llround(o.gradual_share * static_cast<double>(o.epochs))));
   if (gradual == Gradual::kActivations && !quantized_activations) gradual = Gradual::kNone;
   switch (gradual) {
     case Gradual::kNone:
