@@ -38,16 +38,15 @@ float root_mean_square(const Tensor& t) {
   return t.elements() ? static_cast<float>(std::sqrt(sum / static_cast<double>(t.elements()))) : 0.0f;
 }
 
-/// The power of two nearest to a size, 1 for none: taking a number into such units and back does not round it.
-float unit_of(float size) { return size > 0 && std::isfinite(size) ? std::exp2(std::round(std::log2(size))) : 1.0f; }
-
 }  // namespace
 
 Tensor Student::Other::real() const {
   Tensor t(DType::f32, parameter.shape(), true);
   auto to = t.mutable_values<float>();
   const auto from = parameter.values<float>();
-  for (size_t i = 0; i < to.size(); ++i) to[i] = from[i] * unit;
+  const auto start = first.values<float>();
+  // What has not moved is what it was, to the last bit.
+  for (size_t i = 0; i < to.size(); ++i) to[i] = from[i] == start[i] / unit ? start[i] : from[i] * unit;
   return exact ? model::exact_bias(t) : t;
 }
 
@@ -102,10 +101,11 @@ void Student::find_others() {
     Other o;
     o.value = v;
     o.name = value.name;
-    o.unit = unit_of(unit);
+    o.unit = unit > 0 ? unit : 1.0f;
     o.shifts = shifts;
     o.exact = exact;
     o.positive = positive;
+    o.first = value.constant;
     o.parameter = copy_of(value.constant);
     for (float& x : o.parameter.mutable_values<float>()) x /= o.unit;
     others_.push_back(std::move(o));
@@ -283,9 +283,10 @@ void Student::set_bias_units(const std::map<std::string, float>& spread) {
   for (Other& o : others_) {
     const auto it = spread.find(o.name);
     if (it == spread.end() || !(it->second > 0) || !std::isfinite(it->second)) continue;
-    const float unit = unit_of(it->second);
-    for (float& v : o.parameter.mutable_values<float>()) v *= o.unit / unit;
-    o.unit = unit;
+    const Tensor real = o.real();
+    o.unit = it->second;
+    auto to = o.parameter.mutable_values<float>();
+    for (size_t i = 0; i < to.size(); ++i) to[i] = real.values<float>()[i] / o.unit;
   }
 }
 

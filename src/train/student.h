@@ -89,6 +89,7 @@ class Student {
   struct Other {  ///< a bias, or a constant of a normalisation
     graph::ValueId value = graph::kNoValue;
     std::string name;
+    tensor::Tensor first;      ///< as quantization left it
     tensor::Tensor parameter;  ///< in units
     float unit = 1;
     graph::ValueId shifts = graph::kNoValue;  ///< of a bias: the output that it is added to
