@@ -19,6 +19,19 @@ tensor::Tensor rows(const tensor::Tensor& t, int64_t begin, int64_t count) {
           std::make_shared<tensor::Tensor>(t)};
 }
 
+/// Adds the rows of `more` to `to`.
+void append(tensor::Tensor& to, const tensor::Tensor& more) {
+  if (!to || to.rank() == 0 || more.rank() == 0) {
+    to = more;
+    return;
+  }
+  tensor::Shape shape = to.shape();
+  shape[0] += more.shape()[0];
+  tensor::Tensor all(to.dtype(), shape, true);
+  std::ranges::copy(more.bytes(), std::ranges::copy(to.bytes(), all.mutable_bytes().begin()).out);
+  to = all;
+}
+
 /// Summed in the order of the elements.
 double variance(const tensor::Tensor& t) {
   double sum = 0, squares = 0;
@@ -40,10 +53,25 @@ std::vector<int64_t> order_of_epoch(int64_t samples, uint64_t seed, int64_t epoc
   return order;
 }
 
-Batches::Batches(const data::Dataset& data, const Options& options, Teacher* teacher, int64_t slice,
+Batches::Batches(const data::Dataset& data, const Options& options, Teacher* teacher, int64_t slice, bool exact,
                  base::ThreadPool& pool)
-    : data_(data), options_(options), teacher_(teacher), slice_(slice), pool_(pool) {
+    : data_(data), options_(options), teacher_(teacher), slice_(slice), exact_(exact), pool_(pool) {
   if (data.preprocessing()) form_ = pixel_form(*data.preprocessing());
+}
+
+Teacher::Answers Batches::ask(const Batch& b) const {
+  if (!exact_) return teacher_->answer(b.data.inputs);
+  Teacher::Answers all;
+  for (int64_t begin = 0; begin < b.samples; begin += slice_) {
+    std::vector<tensor::Tensor> inputs;
+    for (const auto& t : b.data.inputs) inputs.push_back(rows(t, begin, slice_));
+    const Teacher::Answers some = teacher_->answer(inputs);
+    all.outputs.resize(some.outputs.size());
+    all.features.resize(some.features.size());
+    for (size_t i = 0; i < some.outputs.size(); ++i) append(all.outputs[i], some.outputs[i]);
+    for (size_t i = 0; i < some.features.size(); ++i) append(all.features[i], some.features[i]);
+  }
+  return all;
 }
 
 Batches::Batch Batches::make(std::span<const int64_t> indices, int64_t epoch) {
@@ -52,9 +80,11 @@ Batches::Batch Batches::make(std::span<const int64_t> indices, int64_t epoch) {
   if (b.data.empty()) return b;
   if (options_.augmentation != Augmentation{})
     augment(b.data.inputs.at(0), form_, options_.augmentation, options_.seed, b.data.indices, epoch, pool_);
-  if (teacher_) b.answers = teacher_->answer(b.data.inputs);
+  b.samples = b.data.size() - (exact_ ? b.data.size() % slice_ : 0);
+  if (b.samples == 0) return b;
+  if (teacher_) b.answers = ask(b);
   std::vector<double> output_variance, feature_variance;
-  const int64_t size = b.data.size();
+  const int64_t size = b.samples;
   std::erase_if(b.answers.outputs, [&](const auto& t) { return t.rank() == 0 || t.shape()[0] != size; });
   for (const auto& t : b.answers.outputs) output_variance.push_back(variance(t));
   for (const auto& t : b.answers.features) feature_variance.push_back(variance(t));

@@ -17,6 +17,9 @@ namespace {
 
 using tensor::Tensor;
 
+/// Parameters are kept in units of their own size: what has grown to this many of them will never come back.
+constexpr float kLargestParameter = 1e6f;
+
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 int64_t peak_memory_bytes() {
@@ -34,7 +37,12 @@ void keep_freed_memory() {
 
 int64_t slice_size(const Job& job, const Options& options) {
   const int64_t fixed = job.data->fixed_batch(job.quantized);
-  return fixed == tensor::kUnknown ? options.slice : fixed;
+  if (fixed == tensor::kUnknown) return options.slice;
+  const std::string exactly = "the network takes batches of exactly " + std::to_string(fixed);
+  if (options.batch < fixed) base::fail_usage("--batch", exactly, "give a multiple of it");
+  if (job.data->size() < fixed)
+    base::fail_usage("", exactly + ", the training data hold " + std::to_string(job.data->size()) + " samples");
+  return fixed;
 }
 
 std::vector<ParameterGroup> groups_of(const Student& student, const Options& options) {
@@ -89,7 +97,8 @@ Trainer::Trainer(const Job& job, const Options& options, const Module& module, c
   if (options.distillation > 0 || options.features > 0)
     teacher_ = std::make_unique<Teacher>(*job.teacher, logits, features_, pool, job.limits);
   const int64_t slice = slice_size(job, options);
-  batches_ = std::make_unique<Batches>(*job.data, options, teacher_.get(), slice, pool);
+  batches_ = std::make_unique<Batches>(*job.data, options, teacher_.get(), slice,
+                                       job.data->fixed_batch(job.quantized) != tensor::kUnknown, pool);
   steps_ = (job.data->size() + options.batch - 1) / options.batch;
   stages_ = stages_of(options, !job.plan.activations.empty());
   autograd_ = module.make_autograd(trainable_);
@@ -141,22 +150,34 @@ std::vector<SliceResult> Trainer::run_slices(std::vector<Slice>& slices, bool ba
   return results;
 }
 
+void Trainer::fail_diverged(const std::string& what) const {
+  base::fail_malformed(
+      "epoch " + std::to_string(epoch_ + 1) + ", step " + std::to_string(step_ + 1),
+      what + (epoch_ > 0 && !watch_.checkpoint.empty() ? "; " + base::printable(watch_.checkpoint.string()) +
+                                                             " holds the network after epoch " + std::to_string(epoch_)
+                                                       : ""),
+      "a smaller --learning-rate, or --clip-gradient 1");
+}
+
 void Trainer::require_finite(std::span<const SliceResult> slices, std::span<const Tensor> gradients) const {
-  const auto fail = [&](const std::string& what) {
-    base::fail_malformed(
-        "epoch " + std::to_string(epoch_ + 1) + ", step " + std::to_string(step_ + 1),
-        what + " is no finite number any more" +
-            (epoch_ > 0 && !watch_.checkpoint.empty() ? "; " + base::printable(watch_.checkpoint.string()) +
-                                                            " holds the network after epoch " + std::to_string(epoch_)
-                                                      : ""),
-        "a smaller --learning-rate, or --clip-gradient 1");
-  };
   for (const SliceResult& s : slices)
-    if (!std::isfinite(s.loss())) fail("the loss");
+    if (!std::isfinite(s.loss())) fail_diverged("the loss is no finite number any more");
   const auto names = student_.parameter_names();
   for (size_t i = 0; i < gradients.size(); ++i)
     for (const float v : gradients[i].values<float>())
-      if (!std::isfinite(v)) fail("the gradient of " + base::in_quotes(names[i]));
+      if (!std::isfinite(v))
+        fail_diverged("the gradient of " + base::in_quotes(names[i]) + " is no finite number any more");
+}
+
+void Trainer::require_bounded() const {
+  size_t i = 0;
+  for (const ParameterGroup& group : student_.parameters())
+    for (const Tensor& p : group.parameters) {
+      for (const float v : p.values<float>())
+        if (!(std::fabs(v) <= kLargestParameter))
+          fail_diverged(base::in_quotes(student_.parameter_names()[i]) + " has left all bounds");
+      ++i;
+    }
 }
 
 void Trainer::step(std::span<const int64_t> indices) {
@@ -176,19 +197,22 @@ void Trainer::step(std::span<const int64_t> indices) {
         for (float& v : g.mutable_values<float>()) v *= static_cast<float>(options_.clip_gradient / norm);
   }
   optimizer_->step(gradients, options_.learning_rate * learning_rate_share(at, planned_steps(), options_.warm_up));
+  require_bounded();
   Oscillation oscillation;
   // From ten times the frequency down to it: only what turns all the time is fixed early.
   if (options_.freeze > 0 && stage_.last)
     oscillation.freeze_above = options_.freeze * std::pow(10.0, 1 - rising_share(at, planned_steps(), 0.0));
   student_.finish_step(results, oscillation, options_.averaging);
   for (const SliceResult& s : results) {
-    const auto share = static_cast<double>(batch.data.size());
+    const auto share = static_cast<double>(batch.samples);
     sums_.label += s.label_loss * share;
     sums_.teacher += s.teacher_loss * share;
     sums_.feature += s.feature_loss * share;
     sums_.right += static_cast<double>(s.right);
   }
-  for (const auto& l : batch.data.labels) sums_.labelled += l ? 1 : 0;
+  for (size_t i = 0; i < batch.data.labels.size() && i < static_cast<size_t>(batch.samples); ++i)
+    sums_.labelled += batch.data.labels[i] ? 1 : 0;
+  sums_.samples += static_cast<double>(batch.samples);
 }
 
 graph::Graph Trainer::candidate() const {
@@ -274,11 +298,11 @@ Forecast Trainer::try_a_step() {
   return f;
 }
 
-bool Trainer::finish_epoch() {
+void Trainer::finish_epoch() {
   Epoch e;
   e.epoch = epoch_ + 1;
   e.step = e.epoch * steps_;
-  const auto n = static_cast<double>(job_.data->size());
+  const double n = std::max(1.0, sums_.samples);
   e.label_loss = sums_.label / n;
   e.teacher_loss = sums_.teacher / n;
   e.feature_loss = sums_.feature / n;
@@ -309,10 +333,11 @@ bool Trainer::finish_epoch() {
   ++epoch_;
   if (!watch_.checkpoint.empty()) save();
   if (watch_.on_epoch) watch_.on_epoch(e);
-  if (options_.patience > 0 && stage_.last && best_score_ && e.epoch - best_epoch_ >= options_.patience) {
-    outcome_.stopped = std::to_string(options_.patience) + " epochs without a better validation";
-    return false;
-  }
+}
+
+bool Trainer::stops_early() {
+  if (options_.patience == 0 || !stage_.last || !best_score_ || epoch_ - best_epoch_ < options_.patience) return false;
+  outcome_.stopped = std::to_string(options_.patience) + " epochs without a better validation";
   return true;
 }
 
@@ -324,7 +349,7 @@ Outcome Trainer::run() {
   base::Progress& progress = *watch_.progress;
   progress.begin("train", planned_steps(), "steps");
   try {
-    while (epoch_ < options_.epochs) {
+    while (epoch_ < options_.epochs && !stops_early()) {
       for (const Stage& s : stages_)
         if (s.first_epoch == epoch_ && step_ == 0 && epoch_ > 0) enter(s);
       const auto order = order_of_epoch(job_.data->size(), options_.seed, epoch_);
@@ -334,7 +359,7 @@ Outcome Trainer::run() {
         step(std::span(order).subspan(begin, std::min(order.size() - begin, static_cast<size_t>(options_.batch))));
         progress.advance(epoch_ * steps_ + step_ + 1);
       }
-      if (!finish_epoch()) break;
+      finish_epoch();
     }
   } catch (const std::exception&) {
     throw;         // the checkpoint keeps the last good epoch

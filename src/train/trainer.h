@@ -38,7 +38,10 @@ class Trainer {
   void recalibrate();
   void step(std::span<const int64_t> indices);
   void require_finite(std::span<const SliceResult> slices, std::span<const tensor::Tensor> gradients) const;
-  bool finish_epoch();  ///< false: training is to stop
+  void require_bounded() const;  ///< parameters, after a step
+  [[noreturn]] void fail_diverged(const std::string& what) const;
+  void finish_epoch();
+  bool stops_early();  ///< asked after each epoch, and where a training goes on
   void reestimate_batch_norms();
   void save() const;
   void resume();
@@ -62,7 +65,7 @@ class Trainer {
   // What a checkpoint keeps.
   int64_t epoch_ = 0, step_ = 0;  ///< both counted from 0; step_ within the epoch
   struct Sums {
-    double label = 0, teacher = 0, feature = 0, right = 0, labelled = 0;
+    double label = 0, teacher = 0, feature = 0, right = 0, labelled = 0, samples = 0;
   } sums_;
   double seconds_before_ = 0;
   std::vector<io::NamedTensor> best_;

@@ -63,17 +63,18 @@ io::Json to_json(const Epoch& e) {
 void Trainer::save() const {
   io::Json::Array epochs;
   for (const Epoch& e : outcome_.epochs) epochs.push_back(to_json(e));
-  io::Json::Object o{{"nibble", "training"},
-                     {"version", 1},
-                     {"options", to_text(options_)},
-                     {"scheme", quant::to_text(job_.plan.scheme)},
-                     {"samples", job_.data->size()},
-                     {"epoch", epoch_},
-                     {"step", step_},
-                     {"sums", io::Json::Array{sums_.label, sums_.teacher, sums_.feature, sums_.right, sums_.labelled}},
-                     {"seconds", seconds_before_ + now() - start_time_},
-                     {"best_epoch", best_epoch_},
-                     {"epochs", std::move(epochs)}};
+  io::Json::Object o{
+      {"nibble", "training"},
+      {"version", 1},
+      {"options", to_text(options_)},
+      {"scheme", quant::to_text(job_.plan.scheme)},
+      {"samples", job_.data->size()},
+      {"epoch", epoch_},
+      {"step", step_},
+      {"sums", io::Json::Array{sums_.label, sums_.teacher, sums_.feature, sums_.right, sums_.labelled, sums_.samples}},
+      {"seconds", seconds_before_ + now() - start_time_},
+      {"best_epoch", best_epoch_},
+      {"epochs", std::move(epochs)}};
   if (best_score_) o.emplace_back("best_score", *best_score_);
   Checkpoint c;
   c.json = std::move(o);
@@ -92,6 +93,9 @@ void Trainer::resume() {
         base::fail_usage(kPlace, std::string("was made with other ") + key + ": " + base::printable(was, 300),
                          "now: " + now_is);
     };
+    if (member(c.json, "nibble").string(kPlace) != "training") base::fail_malformed(kPlace, "is of another kind");
+    if (integer(c.json, "version") != 1)
+      base::fail_unsupported(kPlace, "was written by another version of nibble", "go on with the one that wrote it");
     same("options", to_text(options_));
     same("scheme", quant::to_text(job_.plan.scheme));
     if (integer(c.json, "samples") != job_.data->size())
@@ -102,18 +106,22 @@ void Trainer::resume() {
     if (epoch_ < 0 || epoch_ > options_.epochs || step_ < 0 || step_ > steps_)
       base::fail_malformed(kPlace, "is at an epoch that this training does not have");
     const auto& sums = member(c.json, "sums").array(kPlace);
-    if (sums.size() != 5) base::fail_malformed(kPlace, "has sums of another kind");
-    sums_ = {sums[0].number(kPlace), sums[1].number(kPlace), sums[2].number(kPlace), sums[3].number(kPlace),
-             sums[4].number(kPlace)};
+    if (sums.size() != 6) base::fail_malformed(kPlace, "has sums of another kind");
+    sums_ = {sums[0].number(kPlace), sums[1].number(kPlace), sums[2].number(kPlace),
+             sums[3].number(kPlace), sums[4].number(kPlace), sums[5].number(kPlace)};
     seconds_before_ = number(c.json, "seconds");
     best_epoch_ = integer(c.json, "best_epoch");
+    if (best_epoch_ < 0 || best_epoch_ > epoch_) base::fail_malformed(kPlace, "has its best epoch after the last one");
     if (const io::Json* v = c.json.find("best_score")) best_score_ = v->number(kPlace);
     for (const io::Json& e : member(c.json, "epochs").array(kPlace)) outcome_.epochs.push_back(epoch_from_json(e));
+    if (static_cast<int64_t>(outcome_.epochs.size()) != epoch_)
+      base::fail_malformed(kPlace, "has the record of another number of epochs");
     for (const Stage& s : stages_)
       if (s.first_epoch < epoch_ || (s.first_epoch == epoch_ && step_ > 0)) enter(s);
+    add_copies(best_, with_prefix(c.tensors, "best."), "");
+    if (best_epoch_ > 0) student_.load(best_);  // what will be written in the end fits too
     student_.load(with_prefix(c.tensors, "student."));
     optimizer_->load(with_prefix(c.tensors, "optimizer."));
-    add_copies(best_, with_prefix(c.tensors, "best."), "");
   } catch (const base::Error& e) {
     throw e.within(base::printable(watch_.resume.string(), 400));
   }

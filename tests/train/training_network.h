@@ -81,13 +81,14 @@ inline QuantizedNetwork quantize_network(graph::Graph g, const std::string& sche
   const bool needed = !q.plan.activations.empty();
   if (needed) {
     int batches = 0;
-    calibration =
-        quant::calibrate(g, quant::observed_values(g, q.plan),
-                         [&]() -> std::vector<tensor::Tensor> {
-                           if (batches == 4) return {};
-                           return {stripes(g.value(g.inputs[0]).shape[0] == 1 ? 1 : 16, 100 + batches++).images};
-                         },
-                         0, pool, silent, {});
+    calibration = quant::calibrate(
+        g, quant::observed_values(g, q.plan),
+        [&]() -> std::vector<tensor::Tensor> {
+          if (batches == 4) return {};
+          return {
+              stripes(g.value(g.inputs[0]).shape[0] > 0 ? g.value(g.inputs[0]).shape[0] : 16, 100 + batches++).images};
+        },
+        0, pool, silent, {});
     quant::use_calibration(q.plan, calibration);
   }
   q.prepared = g;

@@ -61,6 +61,11 @@ class TorchOptimizer : public Optimizer {
         base::fail_malformed("", "the optimiser's state has an unknown entry " + base::in_quotes(t.name));
       load(t.name.substr(dot + 1), t.tensor, i);
     }
+    for (size_t i = 0; i < parameters_.size(); ++i) {
+      const auto it = optimizer_->state().find(key(i));
+      if (it != optimizer_->state().end() && !whole(*it->second))
+        base::fail_malformed("", "the optimiser's state lacks a part of entry " + std::to_string(i));
+    }
   }
 
  protected:
@@ -81,6 +86,8 @@ class TorchOptimizer : public Optimizer {
   virtual void save(const std::string& prefix, const torch::optim::OptimizerParamState& state,
                     std::vector<io::NamedTensor>& all) const = 0;
   virtual void load(const std::string& what, const tensor::Tensor& t, size_t i) = 0;
+  /// Whether a state that was loaded has all its parts.
+  virtual bool whole(const torch::optim::OptimizerParamState&) const { return true; }
 
  private:
   std::vector<ParameterGroup> groups_;
@@ -113,6 +120,10 @@ class Adam final : public TorchOptimizer<torch::optim::AdamW, AdamWOptions> {
       s.exp_avg_sq(like_parameter(t, i));
     else
       base::fail_malformed("", "the optimiser's state has an unknown entry " + base::in_quotes(what));
+  }
+  bool whole(const torch::optim::OptimizerParamState& state) const override {
+    const auto& s = static_cast<const AdamWParamState&>(state);
+    return s.exp_avg().defined() && s.exp_avg_sq().defined();
   }
 };
 
