@@ -28,6 +28,19 @@ struct Flags {
   bool floats = false, from_scratch = false;
 };
 
+/// Refuses before the work what could not be written after it, and what must not be overwritten.
+void check_outputs(const Flags& flags, const std::filesystem::path& checkpoint, const Context& context) {
+  const std::vector<std::filesystem::path> inputs{flags.network, flags.data_path};
+  const base::AtomicFile output(flags.output, context.force, inputs);  // never committed: leaves nothing
+  if (checkpoint.lexically_normal() == flags.output.lexically_normal() || base::same_file(checkpoint, flags.output))
+    base::fail_usage("--checkpoint", "is the output file itself", "give it a name of its own");
+  const base::AtomicFile kept(checkpoint, true, inputs);
+  std::error_code none;
+  if (!context.force && std::filesystem::exists(checkpoint, none) && !base::same_file(checkpoint, flags.resume))
+    base::fail_usage(base::printable(checkpoint.string(), 400), "exists, perhaps from a training that was interrupted",
+                     "go on from it with --resume, or start anew with --force");
+}
+
 void run(Flags flags, Context& context) {
   context.start(
       {flags.network, flags.data_path, flags.quantization.calibration_data, flags.quantization.ranges, flags.resume});
@@ -36,6 +49,9 @@ void run(Flags flags, Context& context) {
                            "is a language model, and nibble trains networks from ONNX",
                            "nibble quantize, with --calib TEXT");
   if (flags.output.empty()) base::fail_usage("-o", "the output file is missing", "add -o FILE");
+  const std::filesystem::path checkpoint =
+      flags.checkpoint.empty() ? std::filesystem::path(flags.output.string() + ".checkpoint") : flags.checkpoint;
+  check_outputs(flags, checkpoint, context);
   train::Options& options = flags.options;
   options.quantizer = train::parse_quantizer(flags.quantizer);
   options.batch_norm = train::parse_batch_norm(flags.batch_norm);
@@ -56,7 +72,11 @@ void run(Flags flags, Context& context) {
   if (!flags.gradual.empty()) {
     const size_t colon = flags.gradual.find(':');
     options.gradual = train::parse_gradual(flags.gradual.substr(0, colon));
-    if (colon != std::string::npos) options.gradual_share = std::strtod(flags.gradual.c_str() + colon + 1, nullptr);
+    if (colon != std::string::npos) {
+      char* end = nullptr;
+      options.gradual_share = std::strtod(flags.gradual.c_str() + colon + 1, &end);
+      if (*end != '\0') options.gradual_share = 0;  // refused below
+    }
   }
   train::check(options);
   const eval::TaskChoice task = eval::parse_task(flags.task);
@@ -96,8 +116,9 @@ void run(Flags flags, Context& context) {
     const int64_t fixed = data.training->fixed_batch(q.graph);
     const int64_t size = fixed == tensor::kUnknown ? quant::calibration_batch(q.graph) : fixed;
     return [&, at, total, size]() -> std::vector<tensor::Tensor> {
-      if (*at >= total) return {};
-      auto batch = data.training->batch(*at, std::min(size, total - *at), *context.pool);
+      if (*at >= total || (fixed != tensor::kUnknown && *at + size > data.training->size())) return {};
+      auto batch =
+          data.training->batch(*at, fixed == tensor::kUnknown ? std::min(size, total - *at) : size, *context.pool);
       *at += size;
       return batch.inputs;
     };
@@ -109,8 +130,7 @@ void run(Flags flags, Context& context) {
   if (!flags.log.empty()) log = std::make_unique<base::AtomicFile>(flags.log, context.force);
   train::Watch watch;
   watch.progress = context.console.get();
-  watch.checkpoint =
-      flags.checkpoint.empty() ? std::filesystem::path(flags.output.string() + ".checkpoint") : flags.checkpoint;
+  watch.checkpoint = checkpoint;
   watch.resume = flags.resume;
   watch.on_start = [&](const train::Forecast& f) {
     context.console->line(
