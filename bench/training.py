@@ -43,8 +43,8 @@ ROWS = {
                  "labels": "none", "scheme": "W4A4", "epochs": 200, "flags": ["--distill", "1", "--batch", "32", "--clip", "aciq"]},
     # A fixed shuffle: 8,000 of MNIST's t10k to train and validate, the other 2,000 to test.
     "digits-w4a4": {"set": "digits", "made_by": "bench/make_digits.py", "network": "digits", "data": "mnist/t10k-images-idx3-ubyte.gz", "test": "mnist/t10k-images-idx3-ubyte.gz", "samples": 8000,
-                    "shuffle": 1, "labels": "mnist/t10k-labels-idx1-ubyte.gz", "preprocess": "order=grey,scale=1/255,layout=nchw", "scheme": "W4A4", "epochs": 100,
-                    "flags": ["--from-scratch", "--batch-norm", "follow", "--augment", "crop=2"]},
+                    "shuffle": 1, "labels": "mnist/t10k-labels-idx1-ubyte.gz", "preprocess": "order=grey,scale=1/255,layout=nchw", "scheme": "W4A4", "epochs": 40,
+                    "flags": ["--from-scratch", "--batch-norm", "follow", "--learning-rate", "0.03", "--batch", "64", "--weight-decay", "0.1", "--augment", "crop=2"]},
 }
 CLIPS = ["mse", "percentile", "minmax", "octav", "aciq"]
 PREPARATIONS = {"": [], ", equalized": ["--prepare", "equalize"]}

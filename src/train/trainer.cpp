@@ -206,7 +206,8 @@ Trainer::Score Trainer::validate(const graph::Graph& graph) const {
   o.layer_samples = 0;
   o.limits = job_.limits;
   base::NoProgress silent;
-  const eval::Comparison c = eval::evaluate(job_.teacher, graph, *job_.validation, o, pool_, silent);
+  const eval::Comparison c =
+      eval::evaluate(job_.from_scratch ? nullptr : job_.teacher, graph, *job_.validation, o, pool_, silent);
   if (c.task.figure) {
     s = {c.task.figure->before, c.task.figure->after, c.task.figure->label, c.task.figure->before_text,
          c.task.figure->after_text};
