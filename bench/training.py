@@ -179,7 +179,7 @@ def tables(results):
             scratch = "--from-scratch" in ROWS[name]["flags"]
             start = "from scratch" if scratch else f"{100 * by['trained'][0]['test']['float_top1']:.2f}"
             minutes = sum(r["seconds"] for r in by["trained"]) / len(by["trained"]) / 60
-            accuracy.append(f"| {name} | {start} | {cell(by['further'], 'top1')} | {cell(by['rounding'], 'top1')} (clip {chosen}) | {cell(by['trained'], 'top1')} | {minutes:.0f} |")
+            accuracy.append(f"| {name} | {start} | {cell(by['further'], 'top1')} | {cell(by['rounding'], 'top1')} (clip {chosen}) | {cell(by['trained'], 'top1')} | {minutes:.1f} |")
         else:
             before, after = (mean_with_interval([r["test"]["same_answer"] for r in by[k]])[0] if by[k] else math.nan for k in ("rounding", "trained"))
             agreement.append(f"| {name} | {cell(by['rounding'], 'same_answer')} (clip {chosen}) | {cell(by['further'], 'same_answer')} | {cell(by['trained'], 'same_answer')} | "
