@@ -35,12 +35,16 @@ IMAGES = ["--augment", "crop=4,flip"]
 # The recipes: tuned on validation alone. `epochs` and flags of `nibble train`; everything else is at its default.
 ROWS = {
     "resnet20-w4a4": RESNET20 | {"scheme": "W4A4", "epochs": 8, "flags": IMAGES},
-    "resnet20-w4a8": RESNET20 | {"scheme": "W4A8", "epochs": 8, "flags": IMAGES, "further": "resnet20-w4a4"},
+    "resnet20-w4a8": RESNET20 | {"scheme": "W4A8", "epochs": 3, "flags": IMAGES},
     "resnet8-w4a4": RESNET8 | {"scheme": "W4A4", "epochs": 16, "flags": IMAGES},
-    "resnet8-w4a8": RESNET8 | {"scheme": "W4A8", "epochs": 16, "flags": IMAGES, "further": "resnet8-w4a4"},
+    "resnet8-w4a8": RESNET8 | {"scheme": "W4A8", "epochs": 4, "flags": IMAGES},
     # A fixed shuffle: 700 vectors to train on without labels, the other 300 to measure.
     "kws-w4a4": {"set": "kws", "network": "mlperf_tiny_dscnn_kws", "data": "kws/kws_mfcc_1000.npy", "test": "kws/kws_mfcc_1000.npy", "samples": 700, "shuffle": 1,
+<<<<<<< HEAD
                  "labels": "none", "scheme": "W4A4", "epochs": 200, "flags": ["--distill", "1", "--batch", "32", "--clip", "aciq"]},
+=======
+                 "labels": "none", "scheme": "W4A4", "epochs": 60, "flags": ["--distill", "1", "--clip", "aciq", "--learning-rate", "0.005"]},
+>>>>>>> be0c20b6bff94b332383b1cd1b7b4d88a6930129
     # A fixed shuffle: 8,000 of MNIST's t10k to train and validate, the other 2,000 to test.
     "digits-w4a4": {"set": "digits", "made_by": "bench/make_digits.py", "network": "digits", "data": "mnist/t10k-images-idx3-ubyte.gz", "test": "mnist/t10k-images-idx3-ubyte.gz", "samples": 8000,
                     "shuffle": 1, "labels": "mnist/t10k-labels-idx1-ubyte.gz", "preprocess": "order=grey,scale=1/255,layout=nchw", "scheme": "W4A4", "epochs": 40,
@@ -183,7 +187,7 @@ def tables(results):
             scratch = "--from-scratch" in ROWS[name]["flags"]
             start = "from scratch" if scratch else f"{100 * by['trained'][0]['test']['float_top1']:.2f}"
             minutes = sum(r["seconds"] for r in by["trained"]) / len(by["trained"]) / 60
-            accuracy.append(f"| {name} | {start} | {cell(by['further'], 'top1')} | {cell(by['rounding'], 'top1')} (clip {chosen}) | {cell(by['trained'], 'top1')} | {minutes:.0f} |")
+            accuracy.append(f"| {name} | {start} | {cell(by['further'], 'top1')} | {cell(by['rounding'], 'top1')} (clip {chosen}) | {cell(by['trained'], 'top1')} | {minutes:.1f} |")
         else:
             before, after = (mean_with_interval([r["test"]["same_answer"] for r in by[k]])[0] if by[k] else math.nan for k in ("rounding", "trained"))
             agreement.append(f"| {name} | {cell(by['rounding'], 'same_answer')} (clip {chosen}) | {cell(by['further'], 'same_answer')} | {cell(by['trained'], 'same_answer')} | "
