@@ -40,11 +40,7 @@ ROWS = {
     "resnet8-w4a8": RESNET8 | {"scheme": "W4A8", "epochs": 4, "flags": IMAGES},
     # A fixed shuffle: 700 vectors to train on without labels, the other 300 to measure.
     "kws-w4a4": {"set": "kws", "network": "mlperf_tiny_dscnn_kws", "data": "kws/kws_mfcc_1000.npy", "test": "kws/kws_mfcc_1000.npy", "samples": 700, "shuffle": 1,
-<<<<<<< HEAD
                  "labels": "none", "scheme": "W4A4", "epochs": 200, "flags": ["--distill", "1", "--batch", "32", "--clip", "aciq"]},
-=======
-                 "labels": "none", "scheme": "W4A4", "epochs": 60, "flags": ["--distill", "1", "--clip", "aciq", "--learning-rate", "0.005"]},
->>>>>>> be0c20b6bff94b332383b1cd1b7b4d88a6930129
     # A fixed shuffle: 8,000 of MNIST's t10k to train and validate, the other 2,000 to test.
     "digits-w4a4": {"set": "digits", "made_by": "bench/make_digits.py", "network": "digits", "data": "mnist/t10k-images-idx3-ubyte.gz", "test": "mnist/t10k-images-idx3-ubyte.gz", "samples": 8000,
                     "shuffle": 1, "labels": "mnist/t10k-labels-idx1-ubyte.gz", "preprocess": "order=grey,scale=1/255,layout=nchw", "scheme": "W4A4", "epochs": 40,
