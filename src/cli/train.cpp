@@ -119,9 +119,9 @@ void run(Flags flags, Context& context) {
                         count_text(f.samples), count_text(data.validation ? data.validation->size() : 0),
                         count_text(f.steps), count_text(f.parameters), seconds_text(f.seconds),
                         bytes_text(f.memory_bytes)));
-    if (!f.teacher_text.empty())
-      context.console->line("", fmt::format("{} on validation: float {}, quantized before training {}", f.score_name,
-                                            f.teacher_text, f.start_text));
+    if (!f.start_text.empty())
+      context.console->line("", fmt::format("{} on validation: {}quantized before training {}", f.score_name,
+                                            f.teacher_text.empty() ? "" : "float " + f.teacher_text + ", ", f.start_text));
   };
   watch.on_epoch = [&](const train::Epoch& e) {
     context.console->line("epoch", epoch_text(e, options.epochs));

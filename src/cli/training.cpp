@@ -60,7 +60,8 @@ std::string epoch_text(const train::Epoch& e, int64_t epochs) {
 std::string verdict(const train::Outcome& o) {
   if (!o.final_score || o.score_name.empty()) return {};
   std::string text = fmt::format("{} on validation: {} after training", o.score_name, o.final_text);
-  if (!o.teacher_text.empty()) text += fmt::format(", {} before, float {}", o.start_text, o.teacher_text);
+  if (!o.start_text.empty()) text += fmt::format(", {} before", o.start_text);
+  if (!o.teacher_text.empty()) text += ", float " + o.teacher_text;
   if (o.teacher_score && o.start_score && *o.teacher_score > *o.start_score)
     text += fmt::format("; {:.0f} % of what 4 bits cost is won back",
                         100 * (*o.final_score - *o.start_score) / (*o.teacher_score - *o.start_score));
@@ -94,7 +95,7 @@ eval::Page training_page(const train::Outcome& o, const train::Options& options,
       "Validation was not trained on, but chose the epoch. What the network is worth is measured on other data, by "
       "nibble eval."};
   page.bars = {eval::size_bar(float_bytes, bytes)};
-  if (o.final_score && o.start_score)
+  if (o.final_score && o.start_score && *o.final_score >= 0)
     page.bars.push_back({o.score_name + ", validation", fmt::format("from {} to {}", o.start_text, o.final_text),
                          *o.start_score, *o.final_score, 1.0, o.start_text, o.final_text});
   page.bill = {{"file", bytes_text(float_bytes), bytes_text(bytes),
