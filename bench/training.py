@@ -50,8 +50,8 @@ ROWS = {
 ABLATION = RESNET8 | {"scheme": "W4A4", "epochs": 4, "flags": IMAGES, "samples": 15000}
 VARIANTS = [
     "defaults", "--quantizer lsq+", "--quantizer pact", "--quantizer ste", "--distill 0", "--distill 1", "--temperature 1",
-    "--temperature 4", "--distill-features 1", "--label-smoothing 0.1", "--weight-decay 0.05", "--damping 1", "--freeze 0.02",
-    "--kurtosis 0.1", "--gradual activations", "--gradual bits", "--average 0", "--clip-gradient 1", "--warm-up 0",
+    "--temperature 4", "--distill-features 1", "--label-smoothing 0.1", "--weight-decay 0.05", "--damping 1", "--freeze 0",
+    "--kurtosis 0.1", "--gradual activations", "--gradual bits", "--average 0.99", "--clip-gradient 1", "--warm-up 0",
     "--optimizer sgd --learning-rate 0.05", "--batch 64", "--augment none", "--augment crop=4,flip,colour=0.2",
 ]
 # Batch normalisation, in the network that has it.

@@ -120,8 +120,9 @@ void run(Flags flags, Context& context) {
                         count_text(f.steps), count_text(f.parameters), seconds_text(f.seconds),
                         bytes_text(f.memory_bytes)));
     if (!f.start_text.empty())
-      context.console->line("", fmt::format("{} on validation: {}quantized before training {}", f.score_name,
-                                            f.teacher_text.empty() ? "" : "float " + f.teacher_text + ", ", f.start_text));
+      context.console->line("",
+                            fmt::format("{} on validation: {}quantized before training {}", f.score_name,
+                                        f.teacher_text.empty() ? "" : "float " + f.teacher_text + ", ", f.start_text));
   };
   watch.on_epoch = [&](const train::Epoch& e) {
     context.console->line("epoch", epoch_text(e, options.epochs));
@@ -253,8 +254,7 @@ void add_train(CLI::App& app, Context& context) {
   command->add_option("--kurtosis", o.kurtosis, "pulls weights to an even distribution (default 0)")->type_name("W");
   command->add_option("--freeze", o.freeze, "fix the codes of weights that turn back more often (default 0: never)")
       ->type_name("F");
-  command->add_option("--average", o.averaging, "running averages of all parameters (default 0.99; 0: none)")
-      ->type_name("M");
+  command->add_option("--average", o.averaging, "running averages of all parameters (default 0: none)")->type_name("M");
   command
       ->add_option("--augment", flags->augmentation, "random changes of images: crop=4,flip,colour=0.2 (default none)")
       ->type_name("LIST");
