@@ -36,7 +36,7 @@ IMAGES = ["--augment", "crop=4,flip"]
 ROWS = {
     "resnet20-w4a4": RESNET20 | {"scheme": "W4A4", "epochs": 8, "flags": IMAGES},
     "resnet20-w4a8": RESNET20 | {"scheme": "W4A8", "epochs": 3, "flags": IMAGES},
-    "resnet8-w4a4": RESNET8 | {"scheme": "W4A4", "epochs": 16, "flags": IMAGES},
+    "resnet8-w4a4": RESNET8 | {"scheme": "W4A4", "epochs": 14, "flags": IMAGES},
     "resnet8-w4a8": RESNET8 | {"scheme": "W4A8", "epochs": 4, "flags": IMAGES},
     # A fixed shuffle: 700 vectors to train on without labels, the other 300 to measure.
     "kws-w4a4": {"set": "kws", "network": "mlperf_tiny_dscnn_kws", "data": "kws/kws_mfcc_1000.npy", "test": "kws/kws_mfcc_1000.npy", "samples": 700, "shuffle": 1,
