@@ -252,7 +252,8 @@ void add_train(CLI::App& app, Context& context) {
   command->add_option("--damping", o.damping, "pulls weights to their levels, more and more (default 0)")
       ->type_name("W");
   command->add_option("--kurtosis", o.kurtosis, "pulls weights to an even distribution (default 0)")->type_name("W");
-  command->add_option("--freeze", o.freeze, "fix the codes of weights that turn back more often (default 0: never)")
+  command
+      ->add_option("--freeze", o.freeze, "fix the codes of weights that turn back more often (default 0.01; 0: never)")
       ->type_name("F");
   command->add_option("--average", o.averaging, "running averages of all parameters (default 0: none)")->type_name("M");
   command
