@@ -61,7 +61,7 @@ void run(Flags flags, Context& context) {
   if (flags.floats) flags.quantization.options.push_back("bias-correction=off");  // nothing to take back
   if (flags.from_scratch) {
     options.distillation = 0;  // there is no trained network to learn from
-    options.learning_rate = 1e-2;
+    options.learning_rate = 2e-2;
     options.gradual = train::Gradual::kFloat;
     options.gradual_share = 0.5;
     if (flags.distillation && *flags.distillation > 0)
@@ -109,6 +109,7 @@ void run(Flags flags, Context& context) {
   job.data = data.training.get();
   job.validation = data.validation.get();
   job.task = task;
+  job.from_scratch = flags.from_scratch;
   job.limits = context.limits;
   job.calibration = [&]() -> quant::NextBatch {
     auto at = std::make_shared<int64_t>(0);
@@ -139,8 +140,9 @@ void run(Flags flags, Context& context) {
                         count_text(f.steps), count_text(f.parameters), seconds_text(f.seconds),
                         bytes_text(f.memory_bytes)));
     if (!f.start_text.empty())
-      context.console->line("", fmt::format("{} on validation: float {}, quantized before training {}", f.score_name,
-                                            f.teacher_text, f.start_text));
+      context.console->line("",
+                            fmt::format("{} on validation: {}quantized before training {}", f.score_name,
+                                        f.teacher_text.empty() ? "" : "float " + f.teacher_text + ", ", f.start_text));
   };
   watch.on_epoch = [&](const train::Epoch& e) {
     context.console->line("epoch", epoch_text(e, options.epochs));
@@ -240,7 +242,9 @@ void add_train(CLI::App& app, Context& context) {
       ->type_name("N");
   command->add_option("--seed", o.seed, "of everything random (default 0)")->type_name("N");
   command->add_option("--optimizer", flags->optimizer, "adam (default) or sgd")->type_name("NAME");
-  command->add_option("--learning-rate", flags->learning_rate, "relative to each tensor's size (default 0.005)")
+  command
+      ->add_option("--learning-rate", flags->learning_rate,
+                   "relative to each tensor's size (default 0.005, from scratch 0.02)")
       ->type_name("R");
   command->add_option("--warm-up", o.warm_up, "share of the steps in which it rises (default 0.05)")->type_name("S");
   command->add_option("--scale-rate", o.scale_rate, "the same for scales, as a factor (default 1)")->type_name("F");
@@ -250,16 +254,16 @@ void add_train(CLI::App& app, Context& context) {
       ->type_name("N");
   command->add_option("--quantizer", flags->quantizer, "lsq (default), lsq+, pact or ste")->type_name("NAME");
   command
-      ->add_option(
-          "--gradual", flags->gradual,
-          "a stage before the last: none (default), activations (floats), bits (8), float; NAME:SHARE of the epochs")
+      ->add_option("--gradual", flags->gradual,
+                   "a stage before the last: none (default), activations (floats), bits (8), float (from scratch: "
+                   "float:0.5); NAME:SHARE of the epochs")
       ->type_name("NAME");
   command->add_option("--batch-norm", flags->batch_norm, "fold (default), follow or freeze")->type_name("WHAT");
   command->add_option("--reestimate", o.reestimate_batches, "batches for its statistics at the end (default 0)")
       ->type_name("N");
   command
       ->add_option("--distill", flags->distillation,
-                   "weight of the float network's answers, labels have the rest (default 0.7)")
+                   "weight of the float network's answers, labels have the rest (default 0.7, from scratch 0)")
       ->type_name("W");
   command->add_option("--temperature", o.temperature, "of both distributions there (default 2)")->type_name("T");
   command->add_option("--distill-features", o.features, "weight of its values at the ends of blocks (default 0)")
@@ -268,10 +272,10 @@ void add_train(CLI::App& app, Context& context) {
   command->add_option("--damping", o.damping, "pulls weights to their levels, more and more (default 0)")
       ->type_name("W");
   command->add_option("--kurtosis", o.kurtosis, "pulls weights to an even distribution (default 0)")->type_name("W");
-  command->add_option("--freeze", o.freeze, "fix the codes of weights that turn back more often (default 0: never)")
+  command
+      ->add_option("--freeze", o.freeze, "fix the codes of weights that turn back more often (default 0.01; 0: never)")
       ->type_name("F");
-  command->add_option("--average", o.averaging, "running averages of all parameters (default 0.99; 0: none)")
-      ->type_name("M");
+  command->add_option("--average", o.averaging, "running averages of all parameters (default 0: none)")->type_name("M");
   command
       ->add_option("--augment", flags->augmentation, "random changes of images: crop=4,flip,colour=0.2 (default none)")
       ->type_name("LIST");

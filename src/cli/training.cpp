@@ -59,8 +59,9 @@ std::string epoch_text(const train::Epoch& e, int64_t epochs) {
 
 std::string verdict(const train::Outcome& o) {
   if (!o.final_score || o.score_name.empty()) return {};
-  std::string text = fmt::format("{} on validation: {} after training, {} before, float {}", o.score_name, o.final_text,
-                                 o.start_text, o.teacher_text);
+  std::string text = fmt::format("{} on validation: {} after training", o.score_name, o.final_text);
+  if (!o.start_text.empty()) text += fmt::format(", {} before", o.start_text);
+  if (!o.teacher_text.empty()) text += ", float " + o.teacher_text;
   if (o.teacher_score && o.start_score && *o.teacher_score > *o.start_score)
     text += fmt::format("; {:.0f} % of what 4 bits cost is won back",
                         100 * (*o.final_score - *o.start_score) / (*o.teacher_score - *o.start_score));
@@ -94,13 +95,14 @@ eval::Page training_page(const train::Outcome& o, const train::Options& options,
       "Validation was not trained on, but chose the epoch. What the network is worth is measured on other data, by "
       "nibble eval."};
   page.bars = {eval::size_bar(float_bytes, bytes)};
-  if (o.final_score && o.start_score)
+  if (o.final_score && o.start_score && *o.final_score >= 0)
     page.bars.push_back({o.score_name + ", validation", fmt::format("from {} to {}", o.start_text, o.final_text),
                          *o.start_score, *o.final_score, 1.0, o.start_text, o.final_text});
   page.bill = {{"file", bytes_text(float_bytes), bytes_text(bytes),
                 eval::ratio_text(static_cast<double>(float_bytes), static_cast<double>(bytes), "smaller", "larger")}};
   if (o.final_score)
-    page.bill.push_back({o.score_name + " (validation)", o.start_text, o.final_text, "float " + o.teacher_text});
+    page.bill.push_back({o.score_name + " (validation)", o.start_text, o.final_text,
+                         o.teacher_text.empty() ? "" : "float " + o.teacher_text});
   page.facts = {{"scheme", quant::to_text(plan.scheme)}, {"training", train::to_text(options)}};
   page.facts.push_back({"epoch written", fmt::format("{} of {}", o.best_epoch, o.epochs.size())});
   if (!o.stopped.empty()) page.facts.push_back({"stopped", o.stopped});

@@ -44,8 +44,8 @@ struct Options {
   double label_smoothing = 0;
   double damping = 0;  ///< rises over the last three quarters
   double kurtosis = 0;
-  double freeze = 0;        ///< frequency of turning back from which a weight's code is fixed at the end; 0: never
-  double averaging = 0.99;  ///< running averages of all parameters, which are what is validated and written; 0: none
+  double freeze = 0;     ///< frequency of turning back from which a weight's code is fixed at the end; 0: never
+  double averaging = 0;  ///< running averages of all parameters, which are then what is validated and written; 0: none
 
   Augmentation augmentation;
   int64_t patience = 0;  ///< epochs without a better validation after which training stops; 0: never

@@ -25,7 +25,8 @@ struct Job {
   const data::Dataset* validation = nullptr;  ///< absent: the last epoch is what counts
   /// Batches for choosing ranges anew (gradual training); called once each time.
   std::function<quant::NextBatch()> calibration;
-  eval::TaskChoice task;  ///< how validation is scored
+  bool from_scratch = false;  ///< the float network knows nothing: it is no measure of anything
+  eval::TaskChoice task;      ///< how validation is scored
   base::Limits limits;
 };
 

@@ -230,14 +230,20 @@ Trainer::Score Trainer::validate(const graph::Graph& graph) const {
   o.layer_samples = 0;
   o.limits = job_.limits;
   base::NoProgress silent;
-  const eval::Comparison c = eval::evaluate(job_.teacher, graph, *job_.validation, o, pool_, silent);
+  const eval::Comparison c =
+      eval::evaluate(job_.from_scratch ? nullptr : job_.teacher, graph, *job_.validation, o, pool_, silent);
   if (c.task.figure) {
     s = {c.task.figure->before, c.task.figure->after, c.task.figure->label, c.task.figure->before_text,
          c.task.figure->after_text};
+    // Agreement compares with the float network, which agrees with itself.
+    if (!s.teacher && !job_.from_scratch) s.teacher = 1.0;
   } else if (c.task.drop) {
+    s.teacher = 0;
     s.student = -c.task.drop->value;
     s.name = c.task.drop->unit;
-    s.student_text = std::to_string(c.task.drop->value);
+    char text[40];
+    std::snprintf(text, sizeof text, "%.4g", c.task.drop->value);
+    s.student_text = text;
   }
   return s;
 }
@@ -283,7 +289,8 @@ Forecast Trainer::try_a_step() {
   }
   outcome_.step_seconds = seconds;
   const double start = now();
-  const Score score = validate(job_.quantized);
+  Score score = validate(job_.quantized);
+  if (job_.from_scratch) score.student.reset(), score.student_text.clear();  // of random weights
   const double validation = now() - start;
   outcome_.score_name = score.name;
   outcome_.teacher_score = score.teacher;
