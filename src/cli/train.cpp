@@ -92,6 +92,8 @@ void run(Flags flags, Context& context) {
   }
   const TrainingData data =
       open_training_data(flags.data_path, flags.validation, flags.data, options.seed, network, context);
+  if (!data.training->has_labels() && !flags.from_scratch)
+    context.console->line("labels", "none: the float network's answers alone are learned");
   if (options.batch_norm != train::BatchNorm::kFold) {
     flags.quantization.keep_normalizations = true;
     if (const int64_t turned = train::make_scales_positive(network.graph))
