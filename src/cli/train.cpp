@@ -161,6 +161,10 @@ void run(Flags flags, Context& context) {
   }();
   if (!outcome.stopped.empty()) context.console->note("stopped early: " + outcome.stopped);
 
+  if (outcome.best_epoch == 0)
+    context.console->note(
+        "no epoch was better than quantization without training, which is what is written; a smaller "
+        "--learning-rate or more data may help");
   graph::Graph result = outcome.graph;
   result.metadata["nibble.float_bytes"] = std::to_string(network.file_bytes);
   result.metadata["nibble.train"] = train::to_text(options);

@@ -190,17 +190,15 @@ Trainer::Score Trainer::validate(const graph::Graph& graph) const {
   base::NoProgress silent;
   const eval::Comparison c =
       eval::evaluate(job_.from_scratch ? nullptr : job_.teacher, graph, *job_.validation, o, pool_, silent);
-  if (c.task.figure) {
+  if (c.task.figure && (c.task.figure->before || job_.from_scratch)) {
     s = {c.task.figure->before, c.task.figure->after, c.task.figure->label, c.task.figure->before_text,
          c.task.figure->after_text};
-    // Agreement compares with the float network, which agrees with itself.
-    if (!s.teacher && !job_.from_scratch) s.teacher = 1.0;
-  } else if (c.task.drop) {
+  } else if (c.task.drop) {  // the float network costs nothing
     s.teacher = 0;
     s.student = -c.task.drop->value;
-    s.name = c.task.drop->unit;
-    char text[40];
-    std::snprintf(text, sizeof text, "%.4g", c.task.drop->value);
+    s.name = kCost;
+    char text[160];
+    std::snprintf(text, sizeof text, "%.4g %s", c.task.drop->value, c.task.drop->unit.c_str());
     s.student_text = text;
   }
   return s;
@@ -288,6 +286,11 @@ Outcome Trainer::run() {
   if (!watch_.resume.empty()) resume();
   const Forecast forecast = try_a_step();
   if (watch_.on_start) watch_.on_start(forecast);
+  if (watch_.resume.empty() && options_.quantize && outcome_.start_score) {
+    // Training has to be better than none.
+    best_score_ = outcome_.start_score;
+    add_copies(best_, student_.state(), "");
+  }
   base::Progress& progress = *watch_.progress;
   progress.begin("train", planned_steps(), "steps");
   try {
