@@ -8,8 +8,8 @@ LIBTORCH_STEP is bench/libtorch_step, built with -DNIBBLE_BUILD_BENCH=ON. A roun
 machine's cores to itself; the table holds medians over the rounds, and the lowest and highest ratio of a round as the spread. libtorch's
 time is that of its faster layout. Both train on random inputs that lie in memory: nothing is decoded or changed.
 
-Where the time goes is told by switching things off: floats without teacher and averages are libtorch's forward and backward pass in
-nibble's slices with the optimiser; fake quantization, the teacher and the averages come on top, one after the other.
+Where the time goes is told by switching things off: floats without teacher are libtorch's forward and backward pass in
+nibble's slices with the optimiser; fake quantization (with what follows oscillations) and the teacher come on top, one after the other.
 """
 import argparse
 import json
@@ -26,9 +26,8 @@ RESULTS = ROOT / "bench/training_speed.json"
 STEPS = 6  # an epoch; the first epoch warms up, the second counts
 NETWORKS = {"resnet20": ("cifar_resnet20_jpeg", (3, 32, 32), 10, "fold"), "resnet20-bn": ("cifar_resnet20_jpeg", (3, 32, 32), 10, "follow"),
             "ds-cnn": ("mlperf_tiny_dscnn_kws", (49, 10, 1), 12, "fold")}
-FLOATS = ["--float", "--distill", "0", "--average", "0"]
-STAGES = {"floats": FLOATS, "+ fake quantization": ["--distill", "0", "--average", "0"], "+ teacher": ["--distill", "0.7", "--average", "0"],
-          "+ averages (the defaults)": ["--distill", "0.7"]}
+FLOATS = ["--float", "--distill", "0"]
+STAGES = {"floats": FLOATS, "+ fake quantization": ["--distill", "0"], "+ teacher (the defaults)": []}
 
 
 def nibble_ms(options, model, batch_norm, flags, work):
@@ -65,7 +64,7 @@ def measure(options):
 
 
 def table(rounds):
-    lines = ["| network | libtorch, float ms | nibble, floats ms | + fake quantization | + teacher | + averages (the defaults) | W4A4 step without teacher / libtorch | whole step / libtorch |", "|---|---|---|---|---|---|---|---|"]
+    lines = ["| network | libtorch, float ms | nibble, floats ms | + fake quantization | + teacher (the defaults) | W4A4 step without teacher / libtorch | whole step / libtorch |", "|---|---|---|---|---|---|---|"]
     for name, rows in rounds.items():
         peer = [min(r["libtorch contiguous"], r["libtorch channels_last"]) for r in rows]
 
@@ -73,7 +72,7 @@ def table(rounds):
             all_of = sorted(r[stage] / p for r, p in zip(rows, peer))
             return f"{float(np.median(all_of)):.2f} ({all_of[0]:.2f}-{all_of[-1]:.2f})"
         cells = [float(np.median(peer)), *(float(np.median([r[s] for r in rows])) for s in STAGES)]
-        lines.append(f"| {name} | " + " | ".join(f"{c:.0f}" for c in cells) + f" | {ratio('+ fake quantization')} | {ratio('+ averages (the defaults)')} |")
+        lines.append(f"| {name} | " + " | ".join(f"{c:.0f}" for c in cells) + f" | {ratio('+ fake quantization')} | {ratio('+ teacher (the defaults)')} |")
     return lines
 
 

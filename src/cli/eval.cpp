@@ -98,7 +98,7 @@ std::string advice(const eval::Report& report, const Flags& flags) {
   const std::string input = shell_word(flags.baseline.empty() ? flags.network.string() : flags.baseline.string());
   const std::string base = report.scheme.substr(0, report.scheme.find(':'));
   if (base == "W4A4")
-    return fmt::format("8-bit activations: nibble quantize {} -o OUT --scheme W4A8 --calib DATA", input);
+    return fmt::format("nibble train {} -o OUT --scheme W4A4 --data TRAINING-DATA, or 8-bit activations", input);
   if (report.scheme.find("keep=first") == std::string::npos)
     return fmt::format("nibble quantize {} -o OUT --scheme {} --keep first --keep last{}", input,
                        base.empty() ? "W4A8" : base, base == "W4A16" ? "" : " --calib DATA");

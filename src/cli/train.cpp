@@ -92,6 +92,8 @@ void run(Flags flags, Context& context) {
   }
   const TrainingData data =
       open_training_data(flags.data_path, flags.validation, flags.data, options.seed, network, context);
+  if (!data.training->has_labels() && !flags.from_scratch)
+    context.console->line("labels", "none: the float network's answers alone are learned");
   if (options.batch_norm != train::BatchNorm::kFold) {
     flags.quantization.keep_normalizations = true;
     if (const int64_t turned = train::make_scales_positive(network.graph))
@@ -159,6 +161,10 @@ void run(Flags flags, Context& context) {
   }();
   if (!outcome.stopped.empty()) context.console->note("stopped early: " + outcome.stopped);
 
+  if (outcome.best_epoch == 0)
+    context.console->note(
+        "no epoch was better than quantization without training, which is what is written; a smaller "
+        "--learning-rate or more data may help");
   graph::Graph result = outcome.graph;
   result.metadata["nibble.float_bytes"] = std::to_string(network.file_bytes);
   result.metadata["nibble.train"] = train::to_text(options);
@@ -223,72 +229,63 @@ void add_train(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
   auto* command = app.add_subcommand("train", "Win back what 4 bits cost: quantization-aware training");
   train::Options& o = flags->options;
+  std::string group = "Options";
+  const auto add = [&](const char* name, auto& variable, const char* type, const char* help) {
+    return command->add_option(name, variable, help)->type_name(type)->group(group);
+  };
   command->add_option("network", flags->network, "the float network (ONNX)")->required();
-  command->add_option("-o,--output", flags->output, "the file to write")->type_name("FILE");
-  command->add_option("--data", flags->data_path, "what to train on")->required()->type_name("DATA");
-  command
-      ->add_option(
-          "--val", flags->validation,
-          "what validates every epoch: a share of the data (default 5%), a number of samples, data of its own, or none")
-      ->type_name("WHAT");
-  command->add_option("--task", flags->task, "how validation is scored, as for nibble eval")->type_name("TASK");
+  add("-o,--output", flags->output, "FILE", "the file to write");
+  add("--data", flags->data_path, "DATA", "what to train on (and to calibrate with, unless --calib says otherwise)")
+      ->required();
+  add("--val", flags->validation, "WHAT",
+      "what validates every epoch: a share of the data (default 5%), a number of samples, data of its own, or none");
+  add("--task", flags->task, "TASK", "how validation is scored, as for nibble eval");
   add_quantization_flags(*command, flags->quantization, "W4A4");
-  command->add_flag("--float", flags->floats, "train floats, in exactly the same way: what training alone gives");
-  command->add_flag("--from-scratch", flags->from_scratch,
-                    "forget what the network has learned and start from random weights");
-  command->add_option("--epochs", o.epochs, "passes over the data (default 10)")->type_name("N");
-  command->add_option("--batch", o.batch, "samples a step (default 128)")->type_name("N");
-  command->add_option("--slice", o.slice, "samples that go through the network at once, a thread (default 32)")
-      ->type_name("N");
-  command->add_option("--seed", o.seed, "of everything random (default 0)")->type_name("N");
-  command->add_option("--optimizer", flags->optimizer, "adam (default) or sgd")->type_name("NAME");
+  group = "Training";
+  add("--epochs", o.epochs, "N", "passes over the data (default 10)");
+  add("--learning-rate", flags->learning_rate, "R",
+      "relative to each tensor's size (default 0.005, from scratch 0.02)");
+  add("--augment", flags->augmentation, "LIST", "random changes of images: crop=4,flip,colour=0.2 (default none)");
+  add("--batch", o.batch, "N", "samples a step (default 128)");
+  add("--slice", o.slice, "N", "samples that go through the network at once, one slice a thread (default 32)");
+  add("--seed", o.seed, "N", "of everything random (default 0)");
+  add("--patience", o.patience, "N", "stop after so many epochs without a better validation (default 0: never)");
+  add("--optimizer", flags->optimizer, "NAME", "adam (default) or sgd");
+  add("--momentum", o.momentum, "M", "of sgd (default 0.9)");
+  add("--warm-up", o.warm_up, "S", "share of the steps in which the learning rate rises (default 0.05)");
+  add("--clip-gradient", o.clip_gradient, "N", "largest norm of all gradients together (default 0: none)");
+  command->add_flag("--float", flags->floats, "train floats, in exactly the same way: what training alone gives")
+      ->group(group);
   command
-      ->add_option("--learning-rate", flags->learning_rate,
-                   "relative to each tensor's size (default 0.005, from scratch 0.02)")
-      ->type_name("R");
-  command->add_option("--warm-up", o.warm_up, "share of the steps in which it rises (default 0.05)")->type_name("S");
-  command->add_option("--scale-rate", o.scale_rate, "the same for scales, as a factor (default 1)")->type_name("F");
-  command->add_option("--momentum", o.momentum, "of sgd (default 0.9)")->type_name("M");
-  command->add_option("--weight-decay", o.weight_decay, "pulls weights to zero (default 0)")->type_name("W");
-  command->add_option("--clip-gradient", o.clip_gradient, "largest norm of all gradients together (default 0: none)")
-      ->type_name("N");
-  command->add_option("--quantizer", flags->quantizer, "lsq (default), lsq+, pact or ste")->type_name("NAME");
-  command
-      ->add_option("--gradual", flags->gradual,
-                   "a stage before the last: none (default), activations (floats), bits (8), float (from scratch: "
-                   "float:0.5); NAME:SHARE of the epochs")
-      ->type_name("NAME");
-  command->add_option("--batch-norm", flags->batch_norm, "fold (default), follow or freeze")->type_name("WHAT");
-  command->add_option("--reestimate", o.reestimate_batches, "batches for its statistics at the end (default 0)")
-      ->type_name("N");
-  command
-      ->add_option("--distill", flags->distillation,
-                   "weight of the float network's answers, labels have the rest (default 0.7, from scratch 0)")
-      ->type_name("W");
-  command->add_option("--temperature", o.temperature, "of both distributions there (default 2)")->type_name("T");
-  command->add_option("--distill-features", o.features, "weight of its values at the ends of blocks (default 0)")
-      ->type_name("W");
-  command->add_option("--label-smoothing", o.label_smoothing, "(default 0)")->type_name("S");
-  command->add_option("--damping", o.damping, "pulls weights to their levels, more and more (default 0)")
-      ->type_name("W");
-  command->add_option("--kurtosis", o.kurtosis, "pulls weights to an even distribution (default 0)")->type_name("W");
-  command
-      ->add_option("--freeze", o.freeze, "fix the codes of weights that turn back more often (default 0.01; 0: never)")
-      ->type_name("F");
-  command->add_option("--average", o.averaging, "running averages of all parameters (default 0: none)")->type_name("M");
-  command
-      ->add_option("--augment", flags->augmentation, "random changes of images: crop=4,flip,colour=0.2 (default none)")
-      ->type_name("LIST");
-  command
-      ->add_option("--patience", o.patience, "stop after so many epochs without a better validation (default 0: never)")
-      ->type_name("N");
-  command
-      ->add_option(
-          "--checkpoint", flags->checkpoint,
-          "where to keep what a stopped training can go on from (default OUTPUT.checkpoint, removed at the end)")
-      ->type_name("FILE");
-  command->add_option("--resume", flags->resume, "go on from a checkpoint")->type_name("FILE");
-  command->add_option("--log", flags->log, "write a line of JSON an epoch")->type_name("FILE");
+      ->add_flag("--from-scratch", flags->from_scratch,
+                 "forget what the network has learned and start from random weights")
+      ->group(group);
+  group = "How 4 bits are learned";
+  add("--quantizer", flags->quantizer, "NAME",
+      "lsq (learned scales, default), lsq+ (zero points too), pact or ste (scales follow the data's range)");
+  add("--scale-rate", o.scale_rate, "F", "learning rate of scales, as a factor (default 1)");
+  add("--gradual", flags->gradual, "NAME",
+      "a stage before the last: none (default), activations (they stay floats), bits (8 of them) or float; NAME:SHARE "
+      "of the epochs (default 0.25; from scratch float:0.5)");
+  add("--freeze", o.freeze, "F", "fix the codes of weights that turn back more often (default 0.01; 0: never)");
+  add("--damping", o.damping, "W", "pull weights to their levels, more and more (default 0)");
+  add("--batch-norm", flags->batch_norm, "WHAT",
+      "fold it before training (default), follow the statistics of the slices, or freeze them");
+  add("--reestimate", o.reestimate_batches, "N", "batches for its statistics at the end (default 0)");
+  add("--average", o.averaging, "M", "running averages of all parameters, which are what is written (default 0: none)");
+  group = "What is learned";
+  add("--distill", flags->distillation, "W",
+      "weight of the float network's answers, labels have the rest (default 0.7, from scratch 0)");
+  add("--temperature", o.temperature, "T", "of both distributions there (default 2)");
+  add("--distill-features", o.features, "W", "weight of its values at the ends of blocks (default 0)");
+  add("--label-smoothing", o.label_smoothing, "S", "share of a label that goes to all classes (default 0)");
+  add("--weight-decay", o.weight_decay, "W", "pull weights to zero (default 0)");
+  add("--kurtosis", o.kurtosis, "W", "pull each layer's weights to an even distribution (default 0)");
+  group = "Going on";
+  add("--checkpoint", flags->checkpoint, "FILE",
+      "what a stopped training can go on from (default OUTPUT.checkpoint, removed at the end)");
+  add("--resume", flags->resume, "FILE", "go on from a checkpoint");
+  add("--log", flags->log, "FILE", "write a line of JSON an epoch");
   add_data_flags(*command, flags->data);
   add_common_flags(*command, context, true);
   add_html_flag(*command, context);

@@ -95,7 +95,8 @@ eval::Page training_page(const train::Outcome& o, const train::Options& options,
       "Validation was not trained on, but chose the epoch. What the network is worth is measured on other data, by "
       "nibble eval."};
   page.bars = {eval::size_bar(float_bytes, bytes)};
-  if (o.final_score && o.start_score && *o.final_score >= 0)
+  const bool cost = o.score_name == train::kCost;
+  if (o.final_score && o.start_score && !cost)
     page.bars.push_back({o.score_name + ", validation", fmt::format("from {} to {}", o.start_text, o.final_text),
                          *o.start_score, *o.final_score, 1.0, o.start_text, o.final_text});
   page.bill = {{"file", bytes_text(float_bytes), bytes_text(bytes),
@@ -108,20 +109,21 @@ eval::Page training_page(const train::Outcome& o, const train::Options& options,
   if (!o.stopped.empty()) page.facts.push_back({"stopped", o.stopped});
   for (const auto& l : plan.layers)
     if (!l.note.empty()) page.facts.push_back({base::printable(l.name), l.note});
-  eval::PageCurve score{o.score_name, "", " %", "epoch", {{"validation", {}}}};
+  const auto height = [&](double v) { return cost ? -v : 100 * v; };
+  eval::PageCurve score{o.score_name, "", cost ? "" : " %", "epoch", {{"validation", {}}}};
   eval::PageCurve::Line right{"training samples, as they were changed", {}};
   eval::PageCurve loss{"Loss", "", "", "epoch", {{"loss", {}}, {"labels", {}}, {"float network's answers", {}}}};
-  if (o.start_score) score.lines[0].points.emplace_back(0, 100 * *o.start_score);
+  if (o.start_score) score.lines[0].points.emplace_back(0, height(*o.start_score));
   for (const train::Epoch& e : o.epochs) {
     const auto x = static_cast<double>(e.epoch);
-    if (e.score) score.lines[0].points.emplace_back(x, 100 * *e.score);
+    if (e.score) score.lines[0].points.emplace_back(x, height(*e.score));
     if (e.train_accuracy) right.points.emplace_back(x, 100 * *e.train_accuracy);
     loss.lines[0].points.emplace_back(x, e.loss);
     if (e.label_loss > 0) loss.lines[1].points.emplace_back(x, e.label_loss);
     if (e.teacher_loss > 0) loss.lines[2].points.emplace_back(x, e.teacher_loss);
   }
-  if (o.teacher_score) score.lines.push_back({"float", {{0, 100 * *o.teacher_score}}});
-  if (!right.points.empty()) score.lines.push_back(right);
+  if (o.teacher_score && !cost) score.lines.push_back({"float", {{0, height(*o.teacher_score)}}});
+  if (!right.points.empty() && !cost) score.lines.push_back(right);
   score.caption = verdict(o) + ". Epoch 0 is quantization without training.";
   loss.caption = "Mean over each epoch's samples; the parts as they are weighted.";
   if (score.lines[0].points.size() > 1) page.curves.push_back(score);

@@ -52,7 +52,7 @@ struct Slice {
   /// The teacher's logits [n, classes] (weighted by `teacher_weight`: T^2 KL(teacher || student) at temperature T), or,
   /// where the outputs are no classes, its outputs: mean squared error divided by `teacher_variance`.
   std::vector<tensor::Tensor> teacher;
-  std::vector<double> teacher_variance;  ///< of each over the whole batch; empty: 1
+  std::vector<double> teacher_variance;  ///< of each over the whole batch, or what stands for it; empty: 1
   double teacher_weight = 0, temperature = 1;
   /// The teacher's values of `TrainableGraph::features`, weighted alike: mean squared error over variance.
   std::vector<tensor::Tensor> teacher_features;

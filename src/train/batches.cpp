@@ -32,15 +32,17 @@ void append(tensor::Tensor& to, const tensor::Tensor& more) {
   to = all;
 }
 
-/// Summed in the order of the elements.
-double variance(const tensor::Tensor& t) {
+/// What errors are measured by: the variance, and a little of the mean square, so that a value that hardly varies is
+/// not measured by nothing. 1 for zeros. Summed in the order of the elements.
+double spread(const tensor::Tensor& t) {
   double sum = 0, squares = 0;
   for (const float v : t.values<float>()) {
     sum += double{v};
     squares += double{v} * double{v};
   }
   const auto n = static_cast<double>(std::max<int64_t>(1, t.elements()));
-  return std::max(0.0, squares / n - sum / n * (sum / n));
+  const double variance = std::max(0.0, squares / n - sum / n * (sum / n));
+  return squares > 0 ? variance + 1e-3 * squares / n : 1.0;
 }
 
 }  // namespace
@@ -86,8 +88,8 @@ Batches::Batch Batches::make(std::span<const int64_t> indices, int64_t epoch) {
   std::vector<double> output_variance, feature_variance;
   const int64_t size = b.samples;
   std::erase_if(b.answers.outputs, [&](const auto& t) { return t.rank() == 0 || t.shape()[0] != size; });
-  for (const auto& t : b.answers.outputs) output_variance.push_back(variance(t));
-  for (const auto& t : b.answers.features) feature_variance.push_back(variance(t));
+  for (const auto& t : b.answers.outputs) output_variance.push_back(spread(t));
+  for (const auto& t : b.answers.features) feature_variance.push_back(spread(t));
   inputs_.clear();
   for (int64_t begin = 0; begin < size; begin += slice_) {
     const int64_t count = std::min(slice_, size - begin);

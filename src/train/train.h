@@ -45,11 +45,14 @@ struct Epoch {
 };
 io::Json to_json(const Epoch& epoch);
 
+/// The name of a score that says how much worse than the float network an answer is: 0 and below.
+inline constexpr const char* kCost = "Cost";
+
 struct Outcome {
   graph::Graph graph;  ///< quantized (or float, where floats were trained): the best epoch's
   std::vector<Epoch> epochs;
-  int64_t best_epoch = 0;
-  std::string score_name;                            ///< "top-1"
+  int64_t best_epoch = 0;  ///< counted from 1; 0: no epoch was better than quantization without training
+  std::string score_name;  ///< "top-1"
   std::optional<double> teacher_score, start_score;  ///< of the float network, and of the quantized one before training
   std::optional<double> final_score;                 ///< of `graph`
   std::string teacher_text, start_text, final_text;

@@ -119,7 +119,7 @@ void Trainer::resume() {
     for (const Stage& s : stages_)
       if (s.first_epoch < epoch_ || (s.first_epoch == epoch_ && step_ > 0)) enter(s);
     add_copies(best_, with_prefix(c.tensors, "best."), "");
-    if (best_epoch_ > 0) student_.load(best_);  // what will be written in the end fits too
+    if (!best_.empty()) student_.load(best_);  // what will be written in the end fits too
     student_.load(with_prefix(c.tensors, "student."));
     optimizer_->load(with_prefix(c.tensors, "optimizer."));
   } catch (const base::Error& e) {
