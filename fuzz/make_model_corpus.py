@@ -1,5 +1,5 @@
-"""Makes the seeds of the targets that read models (gguf, safetensors, safetensors_index, imatrix, language_model, model_config): a small whole file
-each, and files with one thing wrong.
+"""Makes the seeds of the targets that read models (gguf, safetensors, safetensors_index, imatrix, language_model, model_config,
+training_checkpoint): a small whole file each, and files with one thing wrong.
 
     python fuzz/make_model_corpus.py
 
@@ -61,6 +61,31 @@ def make_safetensors():
     }
     for name, seed in seeds.items():
         (folder("safetensors") / f"{name}.safetensors").write_bytes(seed)
+
+
+def make_training_checkpoint():
+    def checkpoint(record, tensors=b"", entries=None):
+        header = {"student.weight.0.masters": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}} if tensors else {}
+        begin = len(tensors)
+        header["nibble.training"] = {"dtype": "U8", "shape": [len(record)], "data_offsets": [begin, begin + len(record)]}
+        header.update(entries or {})
+        return safetensors(header, tensors + record)
+
+    record = json.dumps({"nibble": "training", "version": 1, "epoch": 1, "step": 2, "sums": [0.5, 1e-300, 0], "epochs": [{"loss": 0.25}]}).encode()
+    whole = checkpoint(record, bytes(8))
+    seeds = {
+        "whole": whole,
+        "no_tensors": checkpoint(record),
+        "truncated": whole[:-1],
+        "cut_record": checkpoint(record[:-1], bytes(8)),
+        "empty_record": checkpoint(b"", bytes(8)),
+        "text_record": checkpoint(b"training", bytes(8)),
+        "float_record": safetensors({"nibble.training": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, bytes(4)),
+        "no_record": safetensors({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, bytes(4)),
+        "deep_record": checkpoint(b"[" * 2000),
+    }
+    for name, seed in seeds.items():
+        (folder("training_checkpoint") / f"{name}.checkpoint").write_bytes(seed)
 
 
 def make_imatrix():
@@ -159,6 +184,7 @@ def main():
     make_imatrix()
     make_language_models()
     make_configs()
+    make_training_checkpoint()
     keys = [key("general.architecture", 8, text("llama")), key("llama.block_count", 4, struct.pack("<I", 1)),
             key("x", 6, struct.pack("<f", 0.5)), key("flag", 7, b"\1"),
             key("words", 9, struct.pack("<IQ", 8, 2) + text("a") + text("bc")),

@@ -28,8 +28,13 @@ void write_checkpoint(const std::filesystem::path& path, const Checkpoint& check
 Checkpoint read_checkpoint(const std::filesystem::path& path, const base::Limits& limits) {
   const std::string place = base::printable(path.string(), 400);
   const auto file = base::MappedFile::open(path);
+  return parse_checkpoint(file->bytes(), file, place, limits);
+}
+
+Checkpoint parse_checkpoint(base::Bytes bytes, std::shared_ptr<const void> owner, const std::string& place,
+                            const base::Limits& limits) {
   Checkpoint c;
-  c.tensors = io::hf::read_safetensors(file->bytes(), file, place, limits);
+  c.tensors = io::hf::read_safetensors(bytes, std::move(owner), place, limits);
   for (auto it = c.tensors.begin(); it != c.tensors.end(); ++it) {
     if (it->name != kJsonTensor || it->tensor.dtype() != tensor::DType::u8) continue;
     const auto text = it->tensor.values<uint8_t>();

@@ -1,8 +1,10 @@
 #pragma once
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/limits.h"
 #include "io/json/json.h"
 #include "io/named_tensor.h"
@@ -20,6 +22,9 @@ struct Checkpoint {
 void write_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint);
 /// Throws Error: kMalformed for anything that is no checkpoint of nibble, kIo.
 Checkpoint read_checkpoint(const std::filesystem::path& path, const base::Limits& limits);
+/// The same from the file's bytes, which `owner` keeps alive; the tensors are views of them.
+Checkpoint parse_checkpoint(base::Bytes bytes, std::shared_ptr<const void> owner, const std::string& place,
+                            const base::Limits& limits);
 
 /// Tensors whose names start with `prefix`, which is taken off.
 std::vector<io::NamedTensor> with_prefix(const std::vector<io::NamedTensor>& tensors, const std::string& prefix);
