@@ -35,9 +35,9 @@ IMAGES = ["--augment", "crop=4,flip"]
 # The recipes: tuned on validation alone. `epochs` and flags of `nibble train`; everything else is at its default.
 ROWS = {
     "resnet20-w4a4": RESNET20 | {"scheme": "W4A4", "epochs": 8, "flags": IMAGES},
-    "resnet20-w4a8": RESNET20 | {"scheme": "W4A8", "epochs": 3, "flags": IMAGES},
+    "resnet20-w4a8": RESNET20 | {"scheme": "W4A8", "epochs": 8, "flags": IMAGES, "further": "resnet20-w4a4"},
     "resnet8-w4a4": RESNET8 | {"scheme": "W4A4", "epochs": 14, "flags": IMAGES},
-    "resnet8-w4a8": RESNET8 | {"scheme": "W4A8", "epochs": 4, "flags": IMAGES},
+    "resnet8-w4a8": RESNET8 | {"scheme": "W4A8", "epochs": 14, "flags": IMAGES, "further": "resnet8-w4a4"},
     # A fixed shuffle: 700 vectors to train on without labels, the other 300 to measure.
     "kws-w4a4": {"set": "kws", "network": "mlperf_tiny_dscnn_kws", "data": "kws/kws_mfcc_1000.npy", "test": "kws/kws_mfcc_1000.npy", "samples": 700, "shuffle": 1,
                  "labels": "none", "scheme": "W4A4", "epochs": 200, "flags": ["--distill", "1", "--batch", "32", "--clip", "aciq"]},

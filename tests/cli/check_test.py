@@ -64,7 +64,9 @@ has(found, "error", 'tensor "w2"', "nan at index 7")
 refused(3, "quantize", poisoned, "-o", "never.onnx", says=['tensor "w2"', "nan at index 7"])
 
 # Channels and scales: one channel of zeros, one far above the others, one too small for 16-bit floats.
-rows = [[0.0] * 64, [50.0] * 64, [3e-8] * 64, [1e-5] * 64] + [[0.5, -0.5] * 32 for _ in range(12)]
+# Different values within a row, so that none lies on a 4-bit lattice.
+spread = [0.5 + i * 37 % 64 / 128 for i in range(64)]
+rows = [[height * s for s in spread] for height in (0.0, 50.0, 3e-8, 1e-5)] + [[s * (-1) ** i for i, s in enumerate(spread)] for _ in range(12)]
 found, _ = findings(write("rows.onnx", model(
     [node("Gemm", ["x", "w"], ["y"], name="fc", transB=1)], [value("x", ["N", 64])], [value("y", ["N", 16])],
     [tensor("w", [16, 64], [v for row in rows for v in row])])), 0)

@@ -147,7 +147,7 @@ void print_schemes() {
 /// Operators that training can follow; libtorch is not needed to know them.
 const std::set<std::string_view>& trained_operators() {
   static const std::set<std::string_view> names{
-#define NIBBLE_GRADIENT(function, onnx_name) onnx_name,
+#define NIBBLE_GRADIENT(function, onnx_name, ...) onnx_name,
 #include "train/gradients.def"
 #undef NIBBLE_GRADIENT
   };
