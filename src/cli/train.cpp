@@ -30,7 +30,9 @@ struct Flags {
 
 /// Refuses before the work what could not be written after it, and what must not be overwritten.
 void check_outputs(const Flags& flags, const std::filesystem::path& checkpoint, const Context& context) {
-  const std::vector<std::filesystem::path> inputs{flags.network, flags.data_path};
+  std::vector<std::filesystem::path> inputs{flags.network, flags.data_path, flags.validation,
+                                            flags.quantization.calibration_data, flags.quantization.ranges};
+  std::erase_if(inputs, [](const auto& path) { return path.empty(); });
   const base::AtomicFile output(flags.output, context.force, inputs);  // never committed: leaves nothing
   if (checkpoint.lexically_normal() == flags.output.lexically_normal() || base::same_file(checkpoint, flags.output))
     base::fail_usage("--checkpoint", "is the output file itself", "give it a name of its own");
@@ -154,6 +156,7 @@ void run(Flags flags, Context& context) {
     try {
       return train::train(job, options, module, watch, *context.pool);
     } catch (Interrupted& e) {
+      if (log) log->commit();
       e.left = watch.checkpoint.string() + " holds what was trained; go on with --resume " +
                shell_word(watch.checkpoint.string());
       throw;
@@ -285,7 +288,7 @@ void add_train(CLI::App& app, Context& context) {
   add("--checkpoint", flags->checkpoint, "FILE",
       "what a stopped training can go on from (default OUTPUT.checkpoint, removed at the end)");
   add("--resume", flags->resume, "FILE", "go on from a checkpoint");
-  add("--log", flags->log, "FILE", "write a line of JSON an epoch");
+  add("--log", flags->log, "FILE", "write a line of JSON for each epoch of this run");
   add_data_flags(*command, flags->data);
   add_common_flags(*command, context, true);
   add_html_flag(*command, context);

@@ -17,6 +17,9 @@ TrainingData open_training_data(const std::filesystem::path& path, const std::st
   }
   std::error_code none;
   if (std::filesystem::exists(validation, none)) {
+    if (data::parse_labels(flags.labels).from == data::LabelOptions::From::kFile)
+      base::fail_usage("--labels", "names the labels of --data, which are not those of --val",
+                       "give --val a share or a number of samples");
     d.training = open_data(path, flags, network, context);
     DataFlags whole = flags;
     whole.samples = whole.offset = 0;

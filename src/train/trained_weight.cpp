@@ -240,9 +240,9 @@ TrainedWeight::Gradients TrainedWeight::backward(const Tensor& gradient, double 
       if (pull > 0 && inside) to[i] += static_cast<float>(pull) * (v - level) * unit_[row] / p.step;
       if (!frozen_code_.empty() && frozen_code_[i] != kNotFrozen) to[i] = 0.0f;
     });
-    const double levels = std::max(1.0, double{groups.empty() ? 1.0f : groups[0].high});
     for (size_t k = 0; k < groups.size() && rule_ != GridRule::kSte; ++k) {
       const double count = static_cast<double>(rows_ * columns_) / static_cast<double>(groups.size());
+      const double levels = std::max(1.0, double{groups[k].high});
       const double damp = 1.0 / std::sqrt(count * levels), step = double{groups[k].step};
       out.log_scale.mutable_values<float>()[k] = static_cast<float>(scale_sum[k] * step * damp);
       if (zero)

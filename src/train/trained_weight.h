@@ -58,7 +58,7 @@ class TrainedWeight {
   struct Gradients {
     tensor::Tensor masters, log_scale, zero;
   };
-  /// From the gradient of value(). `damping`: adds the gradient of damping * mean(((value - master) / scale)^2),
+  /// From the gradient of value(). `damping`: adds the gradient of damping * mean(((value - clamp(master)) / scale)^2),
   /// `kurtosis`: that of kurtosis * (kurtosis of the masters - 1.8)^2 (Chmiel et al., "Robust Quantization", 2020).
   Gradients backward(const tensor::Tensor& gradient, double damping, double kurtosis) const;
 

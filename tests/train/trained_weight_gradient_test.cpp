@@ -130,10 +130,10 @@ class WeightGradients : public testing::TestWithParam<WeightCase> {
       ASSERT_EQ(got.masters.values<float>()[i] != 0.0f, f.inside[i]) << i;
     }
     const size_t groups = s.size();
-    const double levels = std::max(1.0, f.highest - f.zero[0]);
-    const double damp = 1 / std::sqrt(static_cast<double>(m.size()) / static_cast<double>(groups) * levels);
     for (size_t k = 0; k < groups; ++k) {
       const size_t at = stored(c, k);
+      const double levels = std::max(1.0, f.highest - f.zero[at]);
+      const double damp = 1 / std::sqrt(static_cast<double>(m.size()) / static_cast<double>(groups) * levels);
       double sum = 0;
       for (size_t i = 0; i < m.size(); ++i)
         if (f.group(i) == at) sum += std::fabs(double{g[i]});
@@ -185,10 +185,10 @@ TEST_P(WeightGradients, FollowTheirRule) {
   test::disturb(pact.weight);
   const Surrogate f(c, pact, 1);
   const auto got = pact.weight.backward(weights, 0, 0);
-  const double levels = std::max(1.0, f.highest - f.zero[0]);
-  const double damp = 1 / std::sqrt(static_cast<double>(g.size()) / static_cast<double>(f.scale.size()) * levels);
   for (size_t k = 0; k < f.scale.size(); ++k) {
     const size_t at = stored(c, k);
+    const double levels = std::max(1.0, f.highest - f.zero[at]);
+    const double damp = 1 / std::sqrt(static_cast<double>(g.size()) / static_cast<double>(f.scale.size()) * levels);
     double want = 0, sum = 0;
     for (size_t i = 0; i < g.size(); ++i)
       if (f.group(i) == at && !f.inside[i]) {
