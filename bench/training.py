@@ -231,14 +231,15 @@ def tables(results):
         if not by["trained"]:
             continue
         chosen = ", ".join(dict.fromkeys(r["chosen"] for r in by["rounding"]))
+        chosen = f" (clip {chosen})" if chosen else ""
         if "top1" in by["trained"][0]["test"]:
             scratch = "--from-scratch" in ROWS[name]["flags"]
             start = "from scratch" if scratch else f"{100 * by['trained'][0]['test']['float_top1']:.2f}"
             minutes = sum(r["seconds"] for r in by["trained"]) / len(by["trained"]) / 60
-            accuracy.append(f"| {name} | {start} | {cell(by['further'], 'top1')} | {cell(by['rounding'], 'top1')} (clip {chosen}) | {cell(by['trained'], 'top1')} | {minutes:.1f} |")
+            accuracy.append(f"| {name} | {start} | {cell(by['further'], 'top1')} | {cell(by['rounding'], 'top1')}{chosen} | {cell(by['trained'], 'top1')} | {minutes:.1f} |")
         else:
             before, after = (mean_with_interval([r["test"]["same_answer"] for r in by[k]])[0] if by[k] else math.nan for k in ("rounding", "trained"))
-            agreement.append(f"| {name} | {cell(by['rounding'], 'same_answer')} (clip {chosen}) | {cell(by['further'], 'same_answer')} | {cell(by['trained'], 'same_answer')} | "
+            agreement.append(f"| {name} | {cell(by['rounding'], 'same_answer')}{chosen} | {cell(by['further'], 'same_answer')} | {cell(by['trained'], 'same_answer')} | "
                              f"{100 * (after - before) / (1 - before):.0f} % |")
     return {"training": accuracy, "training without labels": agreement, "ablation": ablation_table(results)}
 
