@@ -61,11 +61,8 @@ void add_quantization_flags(CLI::App& command, QuantizationFlags& flags, const s
       ->type_name("WHAT");
 }
 
-namespace {
-
-/// Batches of the calibration data.
-quant::NextBatch batches(const data::Dataset& dataset, const graph::Graph& graph, int64_t total,
-                         base::ThreadPool& pool) {
+quant::NextBatch calibration_batches(const data::Dataset& dataset, const graph::Graph& graph, int64_t total,
+                                     base::ThreadPool& pool) {
   const int64_t fixed = dataset.fixed_batch(graph);
   const bool any = fixed == tensor::kUnknown;
   const int64_t size = any ? quant::calibration_batch(graph) : fixed;
@@ -81,6 +78,8 @@ quant::NextBatch batches(const data::Dataset& dataset, const graph::Graph& graph
     return {};
   };
 }
+
+namespace {
 
 /// What becomes MatMulNBits or GatherBlockQuantized, and what does not and why.
 std::string style_text(const quant::Plan& plan) {
@@ -169,7 +168,7 @@ PlannedQuantization plan_quantization(const Network& network, const Quantization
           fmt::format("calibrating on {} of {} samples, chosen with seed {} (--calib-samples N, --shuffle SEED)", total,
                       dataset->size(), *chosen.seed));
     q.calibration = quant::calibrate(q.graph, quant::observed_values(q.graph, q.plan),
-                                     batches(*dataset, q.graph, total, *context.pool), total, *context.pool,
+                                     calibration_batches(*dataset, q.graph, total, *context.pool), total, *context.pool,
                                      *context.console, context.limits);
     q.calibration->source = dataset->describe();
     q.calibration->prepared = quant::preparations_text(scheme);

@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "quant/apply.h"
+#include "quant/calibrate/calibrate.h"
 #include "quant/plan/plan.h"
 
 namespace nibble::cli {
@@ -32,6 +33,11 @@ struct PlannedQuantization {
 /// Prepares and plans, and unless `plan_only` runs the calibration. Prints the plan line and what was assumed.
 PlannedQuantization plan_quantization(const Network& network, const QuantizationFlags& flags,
                                       const DataFlags& data_flags, bool plan_only, Context& context);
+
+/// The first `total` samples of a data set, in batches for calibrating the network; those that do not fill a batch that
+/// the network fixes are left out. `dataset`, `graph` and `pool` outlive what is returned.
+quant::NextBatch calibration_batches(const data::Dataset& dataset, const graph::Graph& graph, int64_t total,
+                                     base::ThreadPool& pool);
 
 /// The plan as a table, one row a layer and a list of activations.
 std::string plan_text(const quant::Plan& plan);

@@ -115,18 +115,9 @@ void run(Flags flags, Context& context) {
   job.task = task;
   job.from_scratch = flags.from_scratch;
   job.limits = context.limits;
-  job.calibration = [&]() -> quant::NextBatch {
-    auto at = std::make_shared<int64_t>(0);
+  job.calibration = [&] {
     const int64_t total = std::min(data.training->size(), flags.quantization.calibration_samples);
-    const int64_t fixed = data.training->fixed_batch(q.graph);
-    const int64_t size = fixed == tensor::kUnknown ? quant::calibration_batch(q.graph) : fixed;
-    return [&, at, total, size]() -> std::vector<tensor::Tensor> {
-      if (*at >= total || (fixed != tensor::kUnknown && *at + size > data.training->size())) return {};
-      auto batch =
-          data.training->batch(*at, fixed == tensor::kUnknown ? std::min(size, total - *at) : size, *context.pool);
-      *at += size;
-      return batch.inputs;
-    };
+    return calibration_batches(*data.training, q.graph, total, *context.pool);
   };
   quant::apply(job.quantized, q.plan, q.calibration ? &*q.calibration : nullptr, *context.pool, *context.console);
 

@@ -38,6 +38,12 @@ float root_mean_square(const Tensor& t) {
   return t.elements() ? static_cast<float>(std::sqrt(sum / static_cast<double>(t.elements()))) : 0.0f;
 }
 
+GridRule rule_of(Quantizer quantizer) {
+  return quantizer == Quantizer::kPact  ? GridRule::kPact
+         : quantizer == Quantizer::kSte ? GridRule::kSte
+                                        : GridRule::kLsq;
+}
+
 }  // namespace
 
 Tensor Student::Other::real() const {
@@ -52,9 +58,7 @@ Tensor Student::Other::real() const {
 
 Student::Student(Graph quantized, const Graph& prepared, const quant::Plan& plan, Quantizer quantizer)
     : graph_(std::move(quantized)), quantizer_(quantizer) {
-  const GridRule rule = quantizer == Quantizer::kPact  ? GridRule::kPact
-                        : quantizer == Quantizer::kSte ? GridRule::kSte
-                                                       : GridRule::kLsq;
+  const GridRule rule = rule_of(quantizer);
   for (const quant::LayerPlan& layer : plan.layers) {
     if (layer.bits == 16) continue;
     if (!layer.path.empty() || layer.table)
@@ -173,9 +177,7 @@ ActivationGrid Student::grid_of(const Activation& a) const {
   g.scale = p.scale;
   g.zero = p.zero;
   g.highest = highest;
-  g.rule = quantizer_ == Quantizer::kPact  ? GridRule::kPact
-           : quantizer_ == Quantizer::kSte ? GridRule::kSte
-                                           : GridRule::kLsq;
+  g.rule = rule_of(quantizer_);
   g.enabled = activation_bits_ != 16;
   if (activation_bits_ == 8 && a.bits == 4) {  // the same range in 17 times as fine steps
     g.scale /= 17;

@@ -86,7 +86,7 @@ Trainer::Trainer(const Job& job, const Options& options, const Module& module, c
   optimizer_ = module.make_optimizer(options.optimizer, groups_of(student_, options), options.momentum);
 }
 
-std::vector<SliceResult> Trainer::run_slices(std::vector<Slice>& slices, bool batch_statistics) const {
+std::vector<SliceResult> Trainer::run_slices(std::vector<Slice>& slices, bool batch_statistics, bool backward) const {
   const auto constants = student_.constants();
   const auto grids = student_.grids();
   const bool labelled = job_.data->has_labels() && trainable_.logits != graph::kNoValue;
@@ -103,7 +103,8 @@ std::vector<SliceResult> Trainer::run_slices(std::vector<Slice>& slices, bool ba
     if (!teacher_) s.teacher_weight = 0;
   }
   pool_.for_each(static_cast<int64_t>(slices.size()), [&](int64_t i, int) {
-    results[static_cast<size_t>(i)] = autograd_->run(slices[static_cast<size_t>(i)]);
+    const Slice& s = slices[static_cast<size_t>(i)];
+    results[static_cast<size_t>(i)] = backward ? autograd_->run(s) : autograd_->forward(s);
   });
   return results;
 }
@@ -120,11 +121,11 @@ void Trainer::fail_diverged(const std::string& what) const {
 void Trainer::require_finite(std::span<const SliceResult> slices, std::span<const Tensor> gradients) const {
   for (const SliceResult& s : slices)
     if (!std::isfinite(s.loss())) fail_diverged("the loss is no finite number any more");
-  const auto names = student_.parameter_names();
   for (size_t i = 0; i < gradients.size(); ++i)
     for (const float v : gradients[i].values<float>())
       if (!std::isfinite(v))
-        fail_diverged("the gradient of " + base::in_quotes(names[i]) + " is no finite number any more");
+        fail_diverged("the gradient of " + base::in_quotes(student_.parameter_names()[i]) +
+                      " is no finite number any more");
 }
 
 void Trainer::require_bounded() const {
@@ -238,6 +239,8 @@ Forecast Trainer::try_a_step() {
   return f;
 }
 
+double Trainer::seconds() const { return seconds_before_ + now() - start_time_; }
+
 void Trainer::finish_epoch() {
   Epoch e;
   e.epoch = epoch_ + 1;
@@ -266,7 +269,7 @@ void Trainer::finish_epoch() {
     add_copies(best_, student_.state(), "");
   }
   student_.swap_averages();
-  e.seconds = seconds_before_ + now() - start_time_;
+  e.seconds = seconds();
   outcome_.epochs.push_back(e);
   sums_ = {};
   step_ = 0;

@@ -31,7 +31,7 @@ class Trainer {
   };
   Score validate(const graph::Graph& candidate) const;
   graph::Graph candidate() const;
-  std::vector<SliceResult> run_slices(std::vector<Slice>& slices, bool batch_statistics) const;
+  std::vector<SliceResult> run_slices(std::vector<Slice>& slices, bool batch_statistics, bool backward = true) const;
   void measure_bias_units(const data::Batch& batch);
   Forecast try_a_step();
   void enter(const Stage& stage);
@@ -45,6 +45,7 @@ class Trainer {
   void reestimate_batch_norms();
   void save() const;
   void resume();
+  double seconds() const;  ///< since the start, of all runs
   int64_t planned_steps() const { return options_.epochs * steps_; }
 
   const Job& job_;

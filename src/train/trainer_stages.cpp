@@ -82,7 +82,7 @@ void Trainer::reestimate_batch_norms() {
     const size_t begin = static_cast<size_t>(i * options_.batch);
     auto batch = batches_->make(
         std::span(order).subspan(begin, std::min(order.size() - begin, static_cast<size_t>(options_.batch))), 0);
-    for (SliceResult& s : run_slices(batch.slices, true)) seen.push_back(std::move(s.batch_norms));
+    for (SliceResult& s : run_slices(batch.slices, true, false)) seen.push_back(std::move(s.batch_norms));
   }
   student_.set_batch_norms(seen);
 }

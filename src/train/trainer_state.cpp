@@ -1,6 +1,4 @@
 // What of a training outlives it: checkpoints, and the record of its epochs.
-#include <chrono>
-
 #include "base/error.h"
 #include "train/trainer.h"
 
@@ -8,8 +6,6 @@ namespace nibble::train {
 namespace {
 
 constexpr const char* kPlace = "the checkpoint";
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 const io::Json& member(const io::Json& json, const char* key) {
   const io::Json* found = json.find(key);
@@ -72,7 +68,7 @@ void Trainer::save() const {
       {"epoch", epoch_},
       {"step", step_},
       {"sums", io::Json::Array{sums_.label, sums_.teacher, sums_.feature, sums_.right, sums_.labelled, sums_.samples}},
-      {"seconds", seconds_before_ + now() - start_time_},
+      {"seconds", seconds()},
       {"best_epoch", best_epoch_},
       {"epochs", std::move(epochs)}};
   if (best_score_) o.emplace_back("best_score", *best_score_);
