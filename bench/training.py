@@ -13,6 +13,7 @@ Training, validation and calibration see `data` alone; `test` is looked at once 
 float network. A finished run is stored at once and not repeated unless its flags have changed.
 """
 import argparse
+import itertools
 import json
 import math
 import pathlib
@@ -50,15 +51,16 @@ ROWS = {
 ABLATION = RESNET8 | {"scheme": "W4A4", "epochs": 4, "flags": IMAGES, "samples": 15000}
 VARIANTS = [
     "defaults", "--quantizer lsq+", "--quantizer pact", "--quantizer ste", "--distill 0", "--distill 1", "--temperature 1",
-    "--temperature 4", "--distill-features 1", "--label-smoothing 0.1", "--weight-decay 0.05", "--damping 1", "--freeze 0",
-    "--kurtosis 0.1", "--gradual activations", "--gradual bits", "--average 0.99", "--clip-gradient 1", "--warm-up 0",
-    "--optimizer sgd --learning-rate 0.05", "--batch 64", "--augment none", "--augment crop=4,flip,colour=0.2",
+    "--temperature 4", "--distill-features 1", "--label-smoothing 0.1", "--weight-decay 0.05", "--damping 1", "--freeze 0.01",
+    "--kurtosis 0.1", "--gradual activations", "--gradual bits", "--average 0.99", "--clip-gradient 1", "--warm-up 0", "--schedule constant",
+    "--optimizer sgd --learning-rate 0.005", "--batch 64", "--augment none", "--augment crop=4,flip,colour=0.2",
 ]
 # Batch normalisation, in the network that has it.
 NORM_ABLATION = RESNET20 | {"scheme": "W4A4", "epochs": 2, "flags": IMAGES, "samples": 12000}
 NORM_VARIANTS = ["defaults", "--batch-norm freeze", "--batch-norm follow", "--batch-norm follow --reestimate 20"]
-CLIPS = ["mse", "percentile", "minmax", "octav", "aciq"]
+CLIPS = {c: ["--clip", c] for c in ("mse", "percentile", "minmax", "octav", "aciq")} | {"mse, of activations entropy": ["--clip", "mse", "--act-clip", "entropy"]}
 PREPARATIONS = {"": [], ", equalized": ["--prepare", "equalize"]}
+CALIBRATION = ["--calib-samples", "1024"]
 STUDENT_T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}  # 97.5 % quantiles by degrees of freedom
 
 
@@ -118,7 +120,7 @@ class Row:
         """One run; kept where it is already there under the same flags."""
         if kind == "further" and "further" in self.r:
             return  # the same training of floats as in that row
-        flags = " ".join([self.r["scheme"], "epochs", str(self.epochs), *self.r["flags"]]) if kind != "rounding" else self.r["scheme"]
+        flags = " ".join([self.r["scheme"], "epochs", str(self.epochs), *self.r["flags"]]) if kind != "rounding" else " ".join([self.r["scheme"], *CALIBRATION])
         key = f"{kind} {seed}"
         if self.found.get(key, {}).get("flags") == flags:
             return
@@ -147,9 +149,9 @@ class Row:
         held = VALIDATION[self.r["set"]]
         tried, best = {}, None
         for name, flags in PREPARATIONS.items():
-            for clip in CLIPS:
+            for clip, rule in CLIPS.items():
                 file = work / "candidate.onnx"
-                self.nibble("quantize", network, "-o", file, "--scheme", self.r["scheme"], "--clip", clip, *flags, "--calib", self.o.folder / self.r["data"],
+                self.nibble("quantize", network, "-o", file, "--scheme", self.r["scheme"], *rule, *flags, *CALIBRATION, "--calib", self.o.folder / self.r["data"],
                             "--shuffle", self.order(seed), "--skip", held, "--samples", self.r["samples"] - held, *self.describe())
                 score = self.evaluate(file, network, work, "validation", seed)
                 tried[clip + name] = {k: score[k] for k in ("top1", "same_answer", "kl") if k in score}
@@ -161,12 +163,12 @@ class Row:
 
 
 def ablate(options, results):
-    """Every variant once, the defaults with every seed: how far seeds alone carry is the measure of what a difference means."""
+    """Every variant with every seed, compared with the defaults of the same seed: the same samples validate both."""
     ROWS["ablation"], ROWS["ablation-norm"] = ABLATION, NORM_ABLATION
     VALIDATION["cifar"] = 3000
-    for name, variants in (("ablation", VARIANTS), ("ablation-norm", NORM_VARIANTS)):
+    for seed, (name, variants) in itertools.product(options.seeds, (("ablation", VARIANTS), ("ablation-norm", NORM_VARIANTS))):
         row = Row(name, options, results)
-        for variant, seed in [(v, 0) for v in variants] + [("defaults", s) for s in options.seeds if s]:
+        for variant in variants:
             key = f"{variant} {seed}"
             if key in row.found:
                 continue
@@ -184,19 +186,19 @@ def ablate(options, results):
 
 def ablation_table(results):
     rows = []
-    for name, title in (("ablation", "ResNet-8"), ("ablation-norm", "ResNet-20")):
+    for name, variants, title in (("ablation", VARIANTS, "ResNet-8"), ("ablation-norm", NORM_VARIANTS, "ResNet-20")):
         found = results.get(name, {})
         best = {k: 100 * max(v for v in e["validation"] if v is not None) for k, e in found.items()}
         if "defaults 0" not in best:
             continue
-        seeds = [v for k, v in best.items() if k.startswith("defaults ")]
-        rows += [f"| {title} | validation top-1 % | against the defaults | time |", "|---|---|---|---|"]
-        rows.append(f"| defaults | {best['defaults 0']:.2f} | seeds: {min(seeds):.2f} to {max(seeds):.2f} | 1 |")
-        for key, value in best.items():
-            if key.startswith("defaults "):
-                continue
-            time_ratio = found[key]["seconds"] / found["defaults 0"]["seconds"]
-            rows.append(f"| `{key[:-2]}` | {value:.2f} | {value - best['defaults 0']:+.2f} | {time_ratio:.1f} |")
+        rows += [f"| {title} | validation top-1 % | against the defaults, points | time |", "|---|---|---|---|"]
+        for variant in variants:
+            seeds = [k.split()[-1] for k in best if k.rsplit(" ", 1)[0] == variant]
+            mean, _ = mean_with_interval([best[f"{variant} {s}"] for s in seeds])
+            difference, half = mean_with_interval([best[f"{variant} {s}"] - best[f"defaults {s}"] for s in seeds])
+            against = "" if variant == "defaults" else f"{difference:+.2f}" + (f" ± {half:.2f}" if half is not None else "")
+            time_ratio = found[f"{variant} 0"]["seconds"] / found["defaults 0"]["seconds"]
+            rows.append(f"| {'defaults' if variant == 'defaults' else f'`{variant}`'} | {mean:.2f} | {against} | {time_ratio:.1f} |")
         rows.append("")
     return rows[:-1]
 

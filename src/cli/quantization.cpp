@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/file.h"
+#include "cli/version.h"
 #include "quant/calibrate/calibrate.h"
 #include "quant/plan/lattice.h"
 #include "quant/prepare/prepare.h"
@@ -59,6 +60,18 @@ void add_quantization_flags(CLI::App& command, QuantizationFlags& flags, const s
                    "leave layers wide that cannot be quantized as asked, instead of stopping");
   command.add_option("--nonfinite", flags.nonfinite, "what to do with NaN or infinite weights: error or zero")
       ->type_name("WHAT");
+}
+
+model::SaveResult save_quantized(graph::Graph& graph, const Network& network, const QuantizationFlags& flags,
+                                 const std::filesystem::path& output, model::SaveOptions save, const Context& context) {
+  graph.metadata["nibble.float_bytes"] = std::to_string(network.file_bytes);
+  if (!network.description.empty())
+    graph.metadata[std::string(data::kDescriptionMetadataKey)] = data::to_text(network.description);
+  save.force = context.force;
+  save.producer = std::string("nibble ") + version();
+  for (const auto& input : {network.path, flags.calibration_data, flags.ranges})
+    if (!input.empty()) save.inputs.push_back(input);
+  return model::save(graph, output, save);
 }
 
 quant::NextBatch calibration_batches(const data::Dataset& dataset, const graph::Graph& graph, int64_t total,

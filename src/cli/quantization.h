@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "model/save.h"
 #include "quant/apply.h"
 #include "quant/calibrate/calibrate.h"
 #include "quant/plan/plan.h"
@@ -33,6 +34,11 @@ struct PlannedQuantization {
 /// Prepares and plans, and unless `plan_only` runs the calibration. Prints the plan line and what was assumed.
 PlannedQuantization plan_quantization(const Network& network, const QuantizationFlags& flags,
                                       const DataFlags& data_flags, bool plan_only, Context& context);
+
+/// Writes what became of `network`, with the size that it had and its description of data. `save` says how; flags that
+/// the commands share (force, producer) are filled in, and no file that was read is written over.
+model::SaveResult save_quantized(graph::Graph& graph, const Network& network, const QuantizationFlags& flags,
+                                 const std::filesystem::path& output, model::SaveOptions save, const Context& context);
 
 /// The first `total` samples of a data set, in batches for calibrating the network; those that do not fill a batch that
 /// the network fixes are left out. `dataset`, `graph` and `pool` outlive what is returned.

@@ -9,7 +9,6 @@
 #include "cli/quantization.h"
 #include "cli/version.h"
 #include "eval/html/report_page.h"
-#include "model/save.h"
 
 namespace nibble::cli {
 namespace {
@@ -110,18 +109,11 @@ void run(Flags flags, Context& context) {
   network.graph = {};
   const auto results =
       quant::apply(q.graph, q.plan, q.calibration ? &*q.calibration : nullptr, *context.pool, *context.console);
-  q.graph.metadata["nibble.float_bytes"] = std::to_string(network.file_bytes);
-  if (!network.description.empty())
-    q.graph.metadata[std::string(data::kDescriptionMetadataKey)] = data::to_text(network.description);
-
   model::SaveOptions save;
-  save.force = context.force;
-  save.inputs = {flags.network, flags.quantization.calibration_data, flags.quantization.ranges};
-  save.inputs.erase(std::remove(save.inputs.begin(), save.inputs.end(), std::filesystem::path()), save.inputs.end());
   save.also_int8 = flags.also_int8;
   save.style = flags.quantization.style;
-  save.producer = std::string("nibble ") + version();
-  const model::SaveResult saved = model::save(q.graph, flags.output, save);
+  const model::SaveResult saved =
+      save_quantized(q.graph, network, flags.quantization, flags.output, std::move(save), context);
   const auto size = static_cast<int64_t>(saved.file_bytes + saved.data_bytes);
   int64_t weights = 0, bytes = 0;
   for (const auto& l : q.plan.layers) weights += l.bits < 16 ? l.rows * l.columns : 0;

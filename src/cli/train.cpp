@@ -8,7 +8,6 @@
 #include "cli/quantization.h"
 #include "cli/training.h"
 #include "cli/version.h"
-#include "model/save.h"
 #include "quant/prepare/prepare.h"
 #include "train/batch_norm.h"
 #include "train/initialize.h"
@@ -20,7 +19,7 @@ namespace {
 struct Flags {
   std::filesystem::path network, output, data_path, log, checkpoint, resume;
   std::string validation = "5%", task, quantizer = "lsq", gradual, batch_norm = "fold", optimizer = "adam",
-              augmentation = "none";
+              schedule = "cosine", augmentation = "none";
   QuantizationFlags quantization;
   DataFlags data;
   train::Options options;
@@ -58,6 +57,7 @@ void run(Flags flags, Context& context) {
   options.quantizer = train::parse_quantizer(flags.quantizer);
   options.batch_norm = train::parse_batch_norm(flags.batch_norm);
   options.optimizer = train::parse_optimizer(flags.optimizer);
+  options.schedule = train::parse_schedule(flags.schedule);
   options.augmentation = train::parse_augmentation(flags.augmentation);
   options.quantize = !flags.floats;
   if (flags.floats) flags.quantization.options.push_back("bias-correction=off");  // nothing to take back
@@ -128,7 +128,11 @@ void run(Flags flags, Context& context) {
   watch.progress = context.console.get();
   watch.checkpoint = checkpoint;
   watch.resume = flags.resume;
+  const auto log_epoch = [&](const train::Epoch& e) {
+    if (log) log->write(io::to_text(train::to_json(e), 0) + "\n");
+  };
   watch.on_start = [&](const train::Forecast& f) {
+    for (const train::Epoch& e : f.done) log_epoch(e);
     context.console->line(
         "", fmt::format("{} samples, {} to validate with · {} steps · {} parameters · about {}, {} of memory",
                         count_text(f.samples), count_text(data.validation ? data.validation->size() : 0),
@@ -141,7 +145,7 @@ void run(Flags flags, Context& context) {
   };
   watch.on_epoch = [&](const train::Epoch& e) {
     context.console->line("epoch", epoch_text(e, options.epochs));
-    if (log) log->write(io::to_text(train::to_json(e), 0) + "\n");
+    log_epoch(e);
   };
   const train::Outcome outcome = [&] {
     try {
@@ -160,15 +164,9 @@ void run(Flags flags, Context& context) {
         "no epoch was better than quantization without training, which is what is written; a smaller "
         "--learning-rate or more data may help");
   graph::Graph result = outcome.graph;
-  result.metadata["nibble.float_bytes"] = std::to_string(network.file_bytes);
   result.metadata["nibble.train"] = train::to_text(options);
-  if (!network.description.empty())
-    result.metadata[std::string(data::kDescriptionMetadataKey)] = data::to_text(network.description);
-  model::SaveOptions save;
-  save.force = context.force;
-  save.inputs = {flags.network};
-  save.producer = std::string("nibble ") + version();
-  const model::SaveResult saved = model::save(result, flags.output, save);
+  const model::SaveResult saved =
+      save_quantized(result, network, flags.quantization, flags.output, model::SaveOptions(), context);
   context.console->line(
       "write", fmt::format("{}   {}   epoch {}   checked by reading it back", flags.output.string(),
                            bytes_text(static_cast<int64_t>(saved.file_bytes + saved.data_bytes)), outcome.best_epoch));
@@ -247,6 +245,8 @@ void add_train(CLI::App& app, Context& context) {
   add("--optimizer", flags->optimizer, "NAME", "adam (default) or sgd");
   add("--momentum", o.momentum, "M", "of sgd (default 0.9)");
   add("--warm-up", o.warm_up, "S", "share of the steps in which the learning rate rises (default 0.05)");
+  add("--schedule", flags->schedule, "NAME",
+      "what the learning rate does then: cosine (falls to nothing, default) or constant");
   add("--clip-gradient", o.clip_gradient, "N", "largest norm of all gradients together (default 0: none)");
   command->add_flag("--float", flags->floats, "train floats, in exactly the same way: what training alone gives")
       ->group(group);
@@ -261,7 +261,7 @@ void add_train(CLI::App& app, Context& context) {
   add("--gradual", flags->gradual, "NAME",
       "a stage before the last: none (default), activations (they stay floats), bits (8 of them) or float; NAME:SHARE "
       "of the epochs (default 0.25; from scratch float:0.5)");
-  add("--freeze", o.freeze, "F", "fix the codes of weights that turn back more often (default 0.01; 0: never)");
+  add("--freeze", o.freeze, "F", "fix the codes of weights that turn back more often, for example 0.01 (default 0: never)");
   add("--damping", o.damping, "W", "pull weights to their levels, more and more (default 0)");
   add("--batch-norm", flags->batch_norm, "WHAT",
       "fold it before training (default), follow the statistics of the slices, or freeze them");
@@ -279,7 +279,7 @@ void add_train(CLI::App& app, Context& context) {
   add("--checkpoint", flags->checkpoint, "FILE",
       "what a stopped training can go on from (default OUTPUT.checkpoint, removed at the end)");
   add("--resume", flags->resume, "FILE", "go on from a checkpoint");
-  add("--log", flags->log, "FILE", "write a line of JSON for each epoch of this run");
+  add("--log", flags->log, "FILE", "write a line of JSON for each epoch");
   add_data_flags(*command, flags->data);
   add_common_flags(*command, context, true);
   add_html_flag(*command, context);

@@ -64,9 +64,8 @@ ValueId add_pair(Graph& graph, const ActivationPlan& a) {
   const std::string stem = source.name + (a.bits == 4 ? "_u4" : "_u8");
   const auto zero = static_cast<int8_t>(static_cast<uint8_t>(a.params.zero));
   const ValueId scale = graph.add_constant(graph.unique_name(stem + "_scale"), Tensor::scalar<float>(a.params.scale));
-  const ValueId zero_point = graph.add_constant(
-      graph.unique_name(stem + "_zero_point"),
-      a.bits == 4 ? codec::pack(type, {}, {&zero, 1}) : Tensor::scalar<uint8_t>(static_cast<uint8_t>(a.params.zero)));
+  const ValueId zero_point =
+      graph.add_constant(graph.unique_name(stem + "_zero_point"), codec::pack(type, {}, {&zero, 1}));
   graph::Value codes = source, real = source;
   codes.name = graph.unique_name(stem);
   codes.dtype = type;

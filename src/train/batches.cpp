@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "train/moments.h"
 
 namespace nibble::train {
 namespace {
@@ -33,16 +34,10 @@ void append(tensor::Tensor& to, const tensor::Tensor& more) {
 }
 
 /// What errors are measured by: the variance, and a little of the mean square, so that a value that hardly varies is
-/// not measured by nothing. 1 for zeros. Summed in the order of the elements.
+/// not measured by nothing. 1 for zeros.
 double spread(const tensor::Tensor& t) {
-  double sum = 0, squares = 0;
-  for (const float v : t.values<float>()) {
-    sum += double{v};
-    squares += double{v} * double{v};
-  }
-  const auto n = static_cast<double>(std::max<int64_t>(1, t.elements()));
-  const double variance = std::max(0.0, squares / n - sum / n * (sum / n));
-  return squares > 0 ? variance + 1e-3 * squares / n : 1.0;
+  const Moments m = moments_of(t.values<float>());
+  return m.mean_square > 0 ? m.variance() + 1e-3 * m.mean_square : 1.0;
 }
 
 }  // namespace

@@ -23,6 +23,8 @@ constexpr auto kBatchNorms = std::to_array<Name<BatchNorm>>(
     {{"fold", BatchNorm::kFold}, {"follow", BatchNorm::kFollow}, {"freeze", BatchNorm::kFreeze}});
 constexpr auto kOptimizers =
     std::to_array<Name<OptimizerKind>>({{"adam", OptimizerKind::kAdam}, {"sgd", OptimizerKind::kSgd}});
+constexpr auto kSchedules =
+    std::to_array<Name<Schedule>>({{"cosine", Schedule::kCosine}, {"constant", Schedule::kConstant}});
 
 template <typename T, size_t N>
 T parse(const std::array<Name<T>, N>& names, std::string_view text, const char* flag) {
@@ -53,6 +55,7 @@ Quantizer parse_quantizer(std::string_view text) { return parse(kQuantizers, tex
 Gradual parse_gradual(std::string_view text) { return parse(kGraduals, text, "--gradual"); }
 BatchNorm parse_batch_norm(std::string_view text) { return parse(kBatchNorms, text, "--batch-norm"); }
 OptimizerKind parse_optimizer(std::string_view text) { return parse(kOptimizers, text, "--optimizer"); }
+Schedule parse_schedule(std::string_view text) { return parse(kSchedules, text, "--schedule"); }
 
 std::string to_text(const Options& o) {
   std::string t = "epochs=" + std::to_string(o.epochs) + " batch=" + std::to_string(o.batch) +
@@ -63,6 +66,7 @@ std::string to_text(const Options& o) {
   };
   add("learning-rate", o.learning_rate, -1);
   add("warm-up", o.warm_up, -1);
+  if (o.schedule != Schedule::kCosine) t += " schedule=" + name_of(kSchedules, o.schedule);
   add("scale-rate", o.scale_rate, 1);
   if (o.optimizer == OptimizerKind::kSgd) add("momentum", o.momentum, -1);
   add("weight-decay", o.weight_decay, 0);

@@ -26,8 +26,9 @@ struct Options {
   OptimizerKind optimizer = OptimizerKind::kAdam;
   double learning_rate = 5e-3;  ///< relative to each tensor's size
   double warm_up = 0.05;        ///< share of all steps
-  double scale_rate = 1;        ///< learning rate of scales and zero points, as a factor
-  double momentum = 0.9;        ///< of SGD
+  Schedule schedule = Schedule::kCosine;
+  double scale_rate = 1;  ///< learning rate of scales and zero points, as a factor
+  double momentum = 0.9;  ///< of SGD
   double weight_decay = 0;
   double clip_gradient = 0;  ///< largest norm of all gradients together; 0: none
 
@@ -60,6 +61,7 @@ Quantizer parse_quantizer(std::string_view text);
 Gradual parse_gradual(std::string_view text);
 BatchNorm parse_batch_norm(std::string_view text);
 OptimizerKind parse_optimizer(std::string_view text);
+Schedule parse_schedule(std::string_view text);
 
 /// Throws Error(kUsage) naming the option whose value makes no sense.
 void check(const Options& options);

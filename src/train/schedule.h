@@ -11,9 +11,15 @@ enum class Gradual : uint8_t {
   kFloat,        ///< floats for a while: for networks that start from random weights
 };
 
+/// What becomes of the learning rate once it has risen.
+enum class Schedule : uint8_t {
+  kCosine,    ///< falls as half a cosine to nothing (Loshchilov and Hutter, "SGDR", 2017)
+  kConstant,  ///< stays
+};
+
 /// The learning rate as a share of its highest value, for a step of `steps`: rises evenly over the first `warm_up`
-/// (a share of all steps), then falls as half a cosine to nothing (Loshchilov and Hutter, "SGDR", 2017).
-double learning_rate_share(int64_t step, int64_t steps, double warm_up);
+/// (a share of all steps), then follows `schedule`.
+double learning_rate_share(int64_t step, int64_t steps, double warm_up, Schedule schedule);
 
 /// Rises as half a cosine from 0 to 1 between the share `from` of the steps and the end.
 double rising_share(int64_t step, int64_t steps, double from);

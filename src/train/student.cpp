@@ -10,6 +10,7 @@
 #include "quant/scheme.h"
 #include "runtime/infer_shapes.h"
 #include "train/copy.h"
+#include "train/moments.h"
 
 namespace nibble::train {
 namespace {
@@ -30,12 +31,6 @@ std::vector<size_t> learned_inputs(const Node& node) {
 #include "train/gradients.def"
 #undef NIBBLE_GRADIENT
   return {};
-}
-
-float root_mean_square(const Tensor& t) {
-  double sum = 0;
-  for (const float v : t.values<float>()) sum += double{v} * double{v};
-  return t.elements() ? static_cast<float>(std::sqrt(sum / static_cast<double>(t.elements()))) : 0.0f;
 }
 
 GridRule rule_of(Quantizer quantizer) {
@@ -84,8 +79,7 @@ Student::Student(Graph quantized, const Graph& prepared, const quant::Plan& plan
     a.name = graph_.value(node.input(0)).name;
     a.bits = tensor::bits_of(graph_.value(node.output(0)).dtype);
     a.first_scale = graph_.value(node.input(1)).constant.values<float>()[0];
-    const Tensor& zero = graph_.value(node.input(2)).constant;
-    a.first_zero = a.bits == 4 ? codec::unpack(zero)[0] : zero.values<uint8_t>()[0];
+    a.first_zero = static_cast<uint8_t>(codec::unpack(graph_.value(node.input(2)).constant)[0]);
     const tensor::Shape& shape = graph_.value(node.input(0)).shape;
     for (size_t d = 1; d < shape.size(); ++d) a.elements *= std::max<int64_t>(1, shape[d]);
     a.log_scale = Tensor(DType::f32, {1});
@@ -129,7 +123,9 @@ void Student::find_others() {
                          graph_.value(node.input(1)).constant.quantization() &&
                          producers[static_cast<size_t>(node.input(0))] >= 0 &&
                          graph_.node(producers[static_cast<size_t>(node.input(0))]).is("DequantizeLinear");
-      const float unit = sized.dtype() == DType::f32 && !sized.quantization() ? root_mean_square(sized) : 1.0f;
+      const float unit = sized.dtype() == DType::f32 && !sized.quantization()
+                             ? moments_of(sized.values<float>()).root_mean_square()
+                             : 1.0f;
       add(v, unit, bias ? node.output(0) : kNoValue, exact, node.is("BatchNormalization") && i == 1);
     }
     if (!node.is("Add") || node.inputs.size() != 2) continue;
@@ -138,7 +134,8 @@ void Student::find_others() {
       const NodeId from = other == kNoValue ? -1 : producers[static_cast<size_t>(other)];
       if (from >= 0 && (graph::is_product(graph_.node(from)) || graph_.node(from).is("ConvTranspose")) &&
           graph_.is_constant(node.inputs[i]) && graph_.value(node.inputs[i]).constant.dtype() == DType::f32)
-        add(node.inputs[i], root_mean_square(graph_.value(node.inputs[i]).constant), node.output(0), false, false);
+        add(node.inputs[i], moments_of(graph_.value(node.inputs[i]).constant.values<float>()).root_mean_square(),
+            node.output(0), false, false);
     }
   }
 }
@@ -308,8 +305,8 @@ Graph Student::graph() const {
     const Node& node = g.node(a.place.quantize);
     g.value(node.input(1)).constant = Tensor::scalar<float>(grid.scale);
     const auto zero = static_cast<int8_t>(static_cast<uint8_t>(grid.zero));
-    g.value(node.input(2)).constant = a.bits == 4 ? codec::pack(DType::uint4, {}, {&zero, 1})
-                                                  : Tensor::scalar<uint8_t>(static_cast<uint8_t>(grid.zero));
+    Tensor& stored = g.value(node.input(2)).constant;
+    stored = codec::pack(stored.dtype(), {}, {&zero, 1});
   }
   return g;
 }

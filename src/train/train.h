@@ -62,6 +62,7 @@ struct Outcome {
 
 /// What is known once the first step has been tried.
 struct Forecast {
+  std::vector<Epoch> done;  ///< where a training goes on: the epochs that it has behind it
   int64_t samples = 0, steps = 0, parameters = 0, memory_bytes = 0;
   double seconds = 0;
   std::string score_name, teacher_text, start_text;

@@ -155,7 +155,7 @@ void Trainer::step(std::span<const int64_t> indices) {
       for (Tensor& g : gradients)
         for (float& v : g.mutable_values<float>()) v *= static_cast<float>(options_.clip_gradient / norm);
   }
-  optimizer_->step(gradients, options_.learning_rate * learning_rate_share(at, planned_steps(), options_.warm_up));
+  optimizer_->step(gradients, learning_rate(at));
   require_bounded();
   Oscillation oscillation;
   // From ten times the frequency down to it: only what turns all the time is fixed early.
@@ -207,6 +207,7 @@ Trainer::Score Trainer::validate(const graph::Graph& graph) const {
 
 Forecast Trainer::try_a_step() {
   Forecast f;
+  f.done = outcome_.epochs;
   f.samples = job_.data->size();
   f.steps = planned_steps();
   f.parameters = student_.parameter_count();
@@ -239,6 +240,10 @@ Forecast Trainer::try_a_step() {
   return f;
 }
 
+double Trainer::learning_rate(int64_t step) const {
+  return options_.learning_rate * learning_rate_share(step, planned_steps(), options_.warm_up, options_.schedule);
+}
+
 double Trainer::seconds() const { return seconds_before_ + now() - start_time_; }
 
 void Trainer::finish_epoch() {
@@ -251,7 +256,7 @@ void Trainer::finish_epoch() {
   e.feature_loss = sums_.feature / n;
   e.loss = e.label_loss + e.teacher_loss + e.feature_loss;
   if (sums_.labelled > 0 && trainable_.logits != graph::kNoValue) e.train_accuracy = sums_.right / sums_.labelled;
-  e.learning_rate = options_.learning_rate * learning_rate_share(e.step - 1, planned_steps(), options_.warm_up);
+  e.learning_rate = learning_rate(e.step - 1);
   e.oscillating = student_.oscillating();
   e.frozen = student_.frozen();
   const auto bits = [](int b) { return b == 0 ? std::string("full") : std::to_string(b); };

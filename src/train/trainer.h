@@ -47,6 +47,7 @@ class Trainer {
   void resume();
   double seconds() const;  ///< since the start, of all runs
   int64_t planned_steps() const { return options_.epochs * steps_; }
+  double learning_rate(int64_t step) const;  ///< `step` counted from the start of training
 
   const Job& job_;
   const Options& options_;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "train/moments.h"
 #include "train/trainer.h"
 
 namespace nibble::train {
@@ -37,14 +38,9 @@ void Trainer::measure_bias_units(const data::Batch& batch) {
   runtime::Session session(job_.quantized, pool_, o);
   std::map<std::string, float> spread;
   session.watch([&](const std::string& name, const Tensor& t) {
-    double sum = 0, squares = 0;
-    for (const float v : t.values<float>()) {
-      sum += double{v};
-      squares += double{v} * double{v};
-    }
-    const auto n = static_cast<double>(std::max<int64_t>(1, t.elements()));
+    const float deviation = moments_of(t.values<float>()).deviation();
     for (const auto& [bias, value] : biases)
-      if (value == name) spread[bias] = static_cast<float>(std::sqrt(std::max(0.0, squares / n - sum / n * (sum / n))));
+      if (value == name) spread[bias] = deviation;
   });
   session.run(batch.inputs);
   student_.set_bias_units(spread);

@@ -74,7 +74,7 @@ succeeds("train", net, "--data", "train.npy", "--labels", "none", "--distill", "
 succeeds("train", net, *quick, "--float", "-o", "b.onnx", "--force", timeout=300)
 check("3 tensors, 3.3 kB, 32.00 bits a weight" in succeeds("inspect", "b.onnx").out, "floats were asked for")
 for more in (["--gradual", "bits:0.5"], ["--gradual", "activations"], ["--gradual", "float:0.9"], ["--batch-norm", "follow", "--reestimate", "2"],
-             ["--optimizer", "sgd"], ["--quantizer", "pact"], ["--from-scratch"], ["--scheme", "W4A16", "--distill-features", "0.5"]):
+             ["--optimizer", "sgd", "--schedule", "constant"], ["--quantizer", "pact"], ["--from-scratch"], ["--scheme", "W4A16", "--distill-features", "0.5"]):
     succeeds("train", net, *quick, *more, "-o", "b.onnx", "--force", timeout=300)
 os.remove(path("b.onnx"))
 before = sorted(os.listdir(FOLDER))
@@ -100,7 +100,7 @@ for flag, wrong, word in (("--epochs", "0", "from 1"), ("--batch", "0", "from 1"
                           ("--distill", "2", "0 (labels alone) to 1"), ("--temperature", "0", "above 0"), ("--label-smoothing", "1", "below 1"),
                           ("--weight-decay", "-1", "from 0"), ("--clip-gradient", "-1", "norm"), ("--damping", "-1", "from 0"), ("--kurtosis", "inf", "from 0"),
                           ("--freeze", "1", "below 1"), ("--average", "1", "below 1"), ("--patience", "-1", "epochs"), ("--reestimate", "-1", "batches"),
-                          ("--scale-rate", "-1", "from 0"), ("--quantizer", "best", "lsq, lsq+, pact, ste"), ("--optimizer", "lion", "adam, sgd"),
+                          ("--scale-rate", "-1", "from 0"), ("--quantizer", "best", "lsq, lsq+, pact, ste"), ("--optimizer", "lion", "adam, sgd"), ("--schedule", "steps", "cosine, constant"),
                           ("--batch-norm", "keep", "fold, follow, freeze"), ("--gradual", "slowly", "none, activations, bits, float"),
                           ("--gradual", "bits:1", "share"), ("--gradual", "bits:0", "share"), ("--gradual", "bits:half", "share"), ("--gradual", "bits:0.5x", "share"),
                           ("--val", "some", "5%"), ("--val", "0", "share"), ("--val", "1.5", "share"), ("--val", "100%", "none to train on"),
@@ -154,7 +154,12 @@ os.remove(path("alone", "nibble"))
 
 # Ctrl-C leaves a checkpoint, from which the same file comes as without interruption.
 slow = data + ["--epochs", "30", "--batch", "20", "--val", "40", "--threads", "1"]
-succeeds("train", net, *slow, "-o", "whole.onnx", timeout=300)
+succeeds("train", net, *slow, "-o", "whole.onnx", "--log", "whole.jsonl", timeout=300)
+
+
+def epochs_of(log):
+    """The lines of a log without what the clock says."""
+    return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in read(log).splitlines()]
 
 
 def stopped(number, status):
@@ -173,7 +178,9 @@ def stopped(number, status):
     refused(2, "train", net, *slow, "--scheme", "W4A8", "-o", "part.onnx", "--resume", "part.onnx.checkpoint", says="other scheme", out=True)
     refused(2, "train", net, *slow, "-o", "part.onnx", says=["part.onnx.checkpoint", "--resume"])
     check(os.path.exists(path("part.onnx.checkpoint")), "a refused resumption removed the checkpoint")
-    succeeds("train", net, *slow, "-o", "part.onnx", "--resume", "part.onnx.checkpoint", timeout=300)
+    succeeds("train", net, *slow, "-o", "part.onnx", "--resume", "part.onnx.checkpoint", "--log", "part.jsonl", timeout=300)
+    check(len(epochs_of("part.jsonl")) == 30 and epochs_of("part.jsonl") == epochs_of("whole.jsonl"), "signal %d: the log of what went on is not whole" % number)
+    os.remove(path("part.jsonl"))
     check(read("part.onnx") == read("whole.onnx"), "signal %d: other bytes after going on than without interruption" % number)
     check(not os.path.exists(path("part.onnx.checkpoint")), "the checkpoint of a finished training stayed")
     os.remove(path("part.onnx"))

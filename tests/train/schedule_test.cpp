@@ -12,27 +12,34 @@ namespace {
 
 // Steps are counted at their middles: the first of 100 stands at 0.005.
 TEST(Schedule, RisesEvenlyThenFallsAsHalfACosine) {
-  EXPECT_DOUBLE_EQ(learning_rate_share(0, 100, 0.1), 0.05);
-  EXPECT_DOUBLE_EQ(learning_rate_share(5, 100, 0.1), 0.55);
-  EXPECT_DOUBLE_EQ(learning_rate_share(9, 100, 0.1), 0.95);
+  EXPECT_DOUBLE_EQ(learning_rate_share(0, 100, 0.1, Schedule::kCosine), 0.05);
+  EXPECT_DOUBLE_EQ(learning_rate_share(5, 100, 0.1, Schedule::kCosine), 0.55);
+  EXPECT_DOUBLE_EQ(learning_rate_share(9, 100, 0.1, Schedule::kCosine), 0.95);
   for (const int64_t step : {10, 40, 77, 99}) {
     const double rest = ((static_cast<double>(step) + 0.5) / 100 - 0.1) / 0.9;
-    EXPECT_NEAR(learning_rate_share(step, 100, 0.1), 0.5 * (1 + std::cos(std::numbers::pi * rest)), 1e-15);
+    EXPECT_NEAR(learning_rate_share(step, 100, 0.1, Schedule::kCosine), 0.5 * (1 + std::cos(std::numbers::pi * rest)),
+                1e-15);
   }
   for (int64_t step = 10; step < 99; ++step)
-    EXPECT_GT(learning_rate_share(step, 100, 0.1), learning_rate_share(step + 1, 100, 0.1));
+    EXPECT_GT(learning_rate_share(step, 100, 0.1, Schedule::kCosine),
+              learning_rate_share(step + 1, 100, 0.1, Schedule::kCosine));
 }
 
 TEST(Schedule, TakesAnyShareOfWarmUp) {
   for (const double warm_up : {0.0, 0.05, 0.5, 0.999999, 1.0})
     for (const int64_t steps : {int64_t{0}, int64_t{1}, int64_t{2}, int64_t{1000}})
       for (int64_t step = 0; step <= steps; ++step) {
-        const double share = learning_rate_share(step, steps, warm_up);
+        const double share = learning_rate_share(step, steps, warm_up, Schedule::kCosine);
         EXPECT_TRUE(share >= 0 && share <= 1) << warm_up << " " << step << " of " << steps << ": " << share;
       }
-  EXPECT_DOUBLE_EQ(learning_rate_share(0, 1, 0), 0.5);
-  EXPECT_GT(learning_rate_share(0, 1000, 0), 0.999);
-  EXPECT_LT(learning_rate_share(999, 1000, 0.05), 1e-5);
+  EXPECT_DOUBLE_EQ(learning_rate_share(0, 1, 0, Schedule::kCosine), 0.5);
+  EXPECT_GT(learning_rate_share(0, 1000, 0, Schedule::kCosine), 0.999);
+  EXPECT_LT(learning_rate_share(999, 1000, 0.05, Schedule::kCosine), 1e-5);
+}
+
+TEST(Schedule, StaysWhereItIsAskedTo) {
+  EXPECT_DOUBLE_EQ(learning_rate_share(0, 100, 0.1, Schedule::kConstant), 0.05);
+  for (const int64_t step : {10, 50, 99}) EXPECT_EQ(learning_rate_share(step, 100, 0.1, Schedule::kConstant), 1);
 }
 
 TEST(Schedule, RegularisationRisesFromAShareToTheEnd) {

@@ -172,8 +172,9 @@ Trained train_steps(const Json& run, Student& student, const Module& module) {
     }
     out.losses.push_back(loss);
     const Regularisation r{number(o, "damping") * rising_share(step, steps, 0.25), number(o, "kurtosis")};
-    optimizer->step(student.gradients(results, r),
-                    number(o, "learning_rate") * learning_rate_share(step, steps, number(o, "warm_up")));
+    optimizer->step(
+        student.gradients(results, r),
+        number(o, "learning_rate") * learning_rate_share(step, steps, number(o, "warm_up"), Schedule::kCosine));
     student.finish_step(results, {}, 0);
   }
   out.graph = student.graph();
