@@ -261,7 +261,8 @@ void add_train(CLI::App& app, Context& context) {
   add("--gradual", flags->gradual, "NAME",
       "a stage before the last: none (default), activations (they stay floats), bits (8 of them) or float; NAME:SHARE "
       "of the epochs (default 0.25; from scratch float:0.5)");
-  add("--freeze", o.freeze, "F", "fix the codes of weights that turn back more often, for example 0.01 (default 0: never)");
+  add("--freeze", o.freeze, "F",
+      "fix the codes of weights that turn back more often, for example 0.01 (default 0: never)");
   add("--damping", o.damping, "W", "pull weights to their levels, more and more (default 0)");
   add("--batch-norm", flags->batch_norm, "WHAT",
       "fold it before training (default), follow the statistics of the slices, or freeze them");
