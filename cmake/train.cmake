@@ -7,8 +7,8 @@ set_source_files_properties(
 # Loops over elements, as in ops.
 target_compile_options(nibble_train PRIVATE $<$<CONFIG:RelWithDebInfo>:-O3>)
 
-if(NIBBLE_TRAIN STREQUAL "OFF")
-  return()
+if(NIBBLE_TRAIN STREQUAL "OFF" OR NIBBLE_SANITIZE)
+  return()  # libtorch is not built with sanitizers
 endif()
 find_package(Torch QUIET)
 if(NOT Torch_FOUND)
