@@ -6,8 +6,8 @@
 Every row has four columns, each over the seeds:
     float      the network as it came (its float twin's training is the next column where a row trains from scratch)
     further    the float network trained further in exactly the same way: `nibble train --float` with the same flags
-    rounding   the best that nibble does without training: every clip rule, with and without equalization; chosen on the part that
-               training validates on, never on test data
+    rounding   the best that nibble does without training: clip rules (entropy for activations alone), with and without equalization;
+               chosen on the part that training validates on, never on test data
     trained    `nibble train`
 Training, validation and calibration see `data` alone; `test` is looked at once a run, at its end, compared sample by sample with the
 float network. A finished run is stored at once and not repeated unless its flags have changed.
@@ -122,7 +122,7 @@ class Row:
         """One run; kept where it is already there under the same flags."""
         if kind == "further" and "further" in self.r:
             return  # the same training of floats as in that row
-        flags = " ".join([self.r["scheme"], "epochs", str(self.epochs), *self.r["flags"]]) if kind != "rounding" else " ".join([self.r["scheme"], *CALIBRATION])
+        flags = " ".join([self.r["scheme"], *(CALIBRATION if kind == "rounding" else ["epochs", str(self.epochs), *self.r["flags"]])])
         key = f"{kind} {seed}"
         if self.found.get(key, {}).get("flags") == flags:
             return
@@ -190,7 +190,7 @@ def ablation_table(results):
     rows = []
     for name, variants, title in (("ablation", VARIANTS, "ResNet-8"), ("ablation-norm", NORM_VARIANTS, "ResNet-20")):
         found = results.get(name, {})
-        best = {k: 100 * (e["after"] if "after" in e else max(v for v in e["validation"] if v is not None)) for k, e in found.items()}
+        best = {k: 100 * e.get("after", max(v for v in e["validation"] if v is not None)) for k, e in found.items()}
         if "defaults 0" not in best:
             continue
         rows += [f"| {title} | validation top-1 % | against the defaults, points | time |", "|---|---|---|---|"]
@@ -234,7 +234,7 @@ def tables(results):
         by = {k: [v for key, v in sorted(found.items()) if key.startswith(k)] for k in ("further", "rounding", "trained")}
         if not by["trained"]:
             continue
-        chosen = ", ".join(dict.fromkeys(r["chosen"] for r in by["rounding"]))
+        chosen = "; ".join(dict.fromkeys(r["chosen"] for r in by["rounding"]))
         chosen = f" (clip {chosen})" if chosen else ""
         if "top1" in by["trained"][0]["test"]:
             scratch = "--from-scratch" in ROWS[name]["flags"]

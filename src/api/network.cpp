@@ -60,12 +60,7 @@ Network Network::open(const std::filesystem::path& path) {
     auto external = path;
     external += ".data";
     impl.file_bytes = size_of(path) + size_of(external);
-    if (auto beside = data::find_description(path, options.limits)) {
-      impl.description = std::move(*beside);
-    } else if (const auto it = impl.graph.metadata.find(std::string(data::kDescriptionMetadataKey));
-               it != impl.graph.metadata.end()) {
-      impl.description = data::parse_description(it->second, path.string() + ": metadata nibble.data", options.limits);
-    }
+    impl.description = data::description_of(path, impl.graph.metadata, options.limits);
     return make_network(std::move(impl));
   });
 }

@@ -87,8 +87,7 @@ Quantized quantize(const Network& network, const QuantizeOptions& options, const
     const auto results = quant::apply(to.graph, plan, learned ? &*learned : nullptr, pool, progress);
     to.graph.metadata["nibble.float_bytes"] = std::to_string(from.file_bytes);
     to.description = from.description;
-    if (!to.description.empty())
-      to.graph.metadata[std::string(data::kDescriptionMetadataKey)] = data::to_text(to.description);
+    data::keep_description(to.description, to.graph.metadata);
     to.sources = from.sources;
     return Quantized{make_network(std::move(to)),
                      quant::to_text(scheme),

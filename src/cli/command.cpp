@@ -112,14 +112,7 @@ Network open_network(const std::filesystem::path& path, Context& context) {
   external += ".data";
   if (std::filesystem::exists(external, error))
     network.file_bytes += static_cast<int64_t>(std::filesystem::file_size(external, error));
-  if (auto beside = data::find_description(path, context.limits)) {
-    network.description = std::move(*beside);
-  } else {
-    const auto it = network.graph.metadata.find(std::string(data::kDescriptionMetadataKey));
-    if (it != network.graph.metadata.end())
-      network.description =
-          data::parse_description(it->second, path.string() + ": metadata nibble.data", context.limits);
-  }
+  network.description = data::description_of(path, network.graph.metadata, context.limits);
   return network;
 }
 

@@ -65,8 +65,7 @@ void add_quantization_flags(CLI::App& command, QuantizationFlags& flags, const s
 model::SaveResult save_quantized(graph::Graph& graph, const Network& network, const QuantizationFlags& flags,
                                  const std::filesystem::path& output, model::SaveOptions save, const Context& context) {
   graph.metadata["nibble.float_bytes"] = std::to_string(network.file_bytes);
-  if (!network.description.empty())
-    graph.metadata[std::string(data::kDescriptionMetadataKey)] = data::to_text(network.description);
+  data::keep_description(network.description, graph.metadata);
   save.force = context.force;
   save.producer = std::string("nibble ") + version();
   for (const auto& input : {network.path, flags.calibration_data, flags.ranges})

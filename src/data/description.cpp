@@ -7,6 +7,11 @@
 #include "io/json/json.h"
 
 namespace nibble::data {
+namespace {
+
+constexpr const char* kMetadataKey = "nibble.data";
+
+}  // namespace
 
 DataDescription parse_description(std::string_view text, const std::string& place, const base::Limits& limits) {
   const io::Json json = io::parse_json(text, place, limits);
@@ -54,6 +59,18 @@ std::optional<DataDescription> find_description(const std::filesystem::path& net
   if (!std::filesystem::exists(path, ignored)) return std::nullopt;
   const auto file = base::MappedFile::open(path);
   return parse_description(base::as_text(file->bytes()), path.string(), limits);
+}
+
+DataDescription description_of(const std::filesystem::path& network, const std::map<std::string, std::string>& metadata,
+                               const base::Limits& limits) {
+  if (auto beside = find_description(network, limits)) return *beside;
+  const auto it = metadata.find(kMetadataKey);
+  if (it == metadata.end()) return {};
+  return parse_description(it->second, network.string() + ": metadata " + kMetadataKey, limits);
+}
+
+void keep_description(const DataDescription& description, std::map<std::string, std::string>& metadata) {
+  if (!description.empty()) metadata[kMetadataKey] = to_text(description);
 }
 
 }  // namespace nibble::data

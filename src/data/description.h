@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,8 +31,6 @@ struct DataDescription {
   bool operator==(const DataDescription&) const = default;
 };
 
-inline constexpr std::string_view kDescriptionMetadataKey = "nibble.data";
-
 /// Throws Error(kMalformed), or kUsage for values that contradict each other.
 DataDescription parse_description(std::string_view json, const std::string& place, const base::Limits& limits);
 /// The text of the file, ending in a newline; parse_description reads it back to an equal value.
@@ -41,5 +40,11 @@ std::string to_text(const DataDescription& description);
 std::filesystem::path description_path(const std::filesystem::path& network);
 /// The description beside the network, if there is one.
 std::optional<DataDescription> find_description(const std::filesystem::path& network, const base::Limits& limits);
+
+/// The description that goes with a network: the one beside it, else the one kept in its metadata, else an empty one.
+DataDescription description_of(const std::filesystem::path& network, const std::map<std::string, std::string>& metadata,
+                               const base::Limits& limits);
+/// Keeps it in a network's metadata, where description_of finds it. An empty one is not kept.
+void keep_description(const DataDescription& description, std::map<std::string, std::string>& metadata);
 
 }  // namespace nibble::data

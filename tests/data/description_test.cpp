@@ -42,5 +42,20 @@ TEST(FindDescription, LooksBesideTheNetwork) {
   EXPECT_EQ(find_description(network, {})->classes, std::vector<std::string>{"a"});
 }
 
+TEST(DescriptionOf, TheFileBesideTheNetworkWinsOverItsMetadata) {
+  const test::TemporaryFolder folder;
+  const auto network = folder.path() / "net.onnx";
+  std::map<std::string, std::string> metadata;
+  keep_description({}, metadata);
+  EXPECT_TRUE(metadata.empty());
+  EXPECT_TRUE(description_of(network, metadata, {}).empty());
+  const DataDescription kept = parse(R"({"classes": ["kept"]})");
+  keep_description(kept, metadata);
+  EXPECT_EQ(metadata.begin()->first, "nibble.data");
+  EXPECT_EQ(description_of(network, metadata, {}), kept);
+  folder.write("net.data.json", R"({"classes": ["beside"]})");
+  EXPECT_EQ(description_of(network, metadata, {}).classes, std::vector<std::string>{"beside"});
+}
+
 }  // namespace
 }  // namespace nibble::data
